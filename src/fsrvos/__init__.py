@@ -1,0 +1,1 @@
+"""Few-shot referring video object segmentation: a phrase and a few annotated frames of another clip give masks."""

@@ -1,0 +1,69 @@
+"""A small convolutional backbone that learns from scratch on a CPU: the embedded default."""
+
+from __future__ import annotations
+
+from einops import rearrange
+from torch import Tensor, nn
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions with group norm around a shortcut: (n, in, h, w) -> (n, out, h/stride, w/stride)."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+        super().__init__()
+        self.main = nn.Sequential(
+            nn.Conv2d(in_channels, out_channels, 3, stride, 1, bias=False),
+            nn.GroupNorm(8, out_channels),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(out_channels, out_channels, 3, 1, 1, bias=False),
+            nn.GroupNorm(8, out_channels),
+        )
+        straight = stride == 1 and in_channels == out_channels
+        self.shortcut = nn.Identity() if straight else nn.Conv2d(in_channels, out_channels, 1, stride)
+        self.activation = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Applies the block."""
+        return self.activation(self.main(x) + self.shortcut(x))
+
+
+class SmallBackbone(nn.Module):
+    """Stem at stride 4, then four residual stages at strides 4, 8, 16, 32.
+
+    Args:
+        channels: Width of each stage; multiples of 8.
+        blocks: Residual blocks of each stage.
+    """
+
+    def __init__(self, channels: tuple[int, ...] = (32, 64, 96, 128), blocks: tuple[int, ...] = (1, 1, 1, 1)) -> None:
+        super().__init__()
+        if len(channels) != 4 or len(blocks) != 4 or any(c % 8 for c in channels):
+            raise ValueError(f"four stages with channels in multiples of 8, got {channels} and {blocks}")
+        self.channels = list(channels)
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, channels[0] // 2, 3, 2, 1, bias=False),
+            nn.GroupNorm(4, channels[0] // 2),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(channels[0] // 2, channels[0], 3, 2, 1, bias=False),
+            nn.GroupNorm(8, channels[0]),
+            nn.ReLU(inplace=True),
+        )
+        inputs = [channels[0], *channels[:-1]]
+        self.stages = nn.ModuleList(
+            nn.Sequential(
+                *[
+                    ResidualBlock(inputs[i] if j == 0 else channels[i], channels[i], 2 if i > 0 and j == 0 else 1)
+                    for j in range(blocks[i])
+                ]
+            )
+            for i in range(4)
+        )
+
+    def forward(self, frames: Tensor) -> list[Tensor]:
+        """Clips (B, T, 3, H, W) -> four maps (B, T, C, h, w), finest first."""
+        x = self.stem(frames.flatten(0, 1))
+        maps = []
+        for stage in self.stages:
+            x = stage(x)
+            maps.append(rearrange(x, "(b t) c h w -> b t c h w", b=frames.shape[0]))
+        return maps

@@ -1,0 +1,127 @@
+"""Text encoders: Hugging Face models by id or directory, and a small RoBERTa with the tokenizer in this package."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerFast, RobertaConfig, RobertaModel
+
+from fsrvos.errors import UserError
+from fsrvos.structures import Tokens
+
+ROBERTA_VOCABULARY = 50_265
+
+
+def normalise(expression: str) -> str:
+    """The phrase as the network reads it: lower case, white space collapsed (model.md section 1)."""
+    return re.sub(r"\s+", " ", expression).strip().lower()
+
+
+class TextEncoder(nn.Module):
+    """Encodes phrases into words and a sentence.
+
+    Args:
+        name: ``"small"`` (from scratch, needs no download), a Hugging Face id such as ``"roberta-base"``, or a
+            local directory with a saved model and tokenizer.
+        pretrained: Load the weights. Without them a RoBERTa of ``config`` is made, random.
+        config: Entries of ``RobertaConfig`` for models that are not loaded: ``hidden_size``,
+            ``num_hidden_layers``, ``vocab_size`` and so on.
+
+    Raises:
+        UserError: The model cannot be had: wrong name, or no network.
+    """
+
+    def __init__(self, name: str = "small", *, pretrained: bool = True, config: dict[str, Any] | None = None) -> None:
+        super().__init__()
+        self.name = name
+        self.tokenizer: Any = None
+        if name == "small":
+            self.tokenizer = small_tokenizer()
+            defaults = {"vocab_size": len(self.tokenizer), **SMALL_CONFIG}
+            self.model = RobertaModel(RobertaConfig(**{**defaults, **(config or {})}))
+        elif pretrained:
+            self.tokenizer, self.model = _load(name)
+        else:
+            published = {"vocab_size": ROBERTA_VOCABULARY, **ROBERTA_CONFIG}
+            self.model = RobertaModel(RobertaConfig(**{**published, **(config or {})}))
+        self.channels: int = self.model.config.hidden_size
+
+    def tokenize(self, expressions: list[str]) -> Tokens:
+        """Phrases to padded token ids, at most what the model's positions allow."""
+        if self.tokenizer is None:
+            try:
+                self.tokenizer = AutoTokenizer.from_pretrained(self.name)
+            except (OSError, ValueError) as error:
+                raise UserError(_unavailable("tokenizer", self.name, error)) from error
+        longest = min(self.model.config.max_position_embeddings - 2, self.tokenizer.model_max_length)
+        encoded = self.tokenizer(
+            [normalise(e) for e in expressions], padding=True, truncation=True, max_length=longest, return_tensors="pt"
+        )
+        return Tokens(encoded["input_ids"], encoded["attention_mask"] == 0)
+
+    def freeze_sentence(self) -> None:
+        """Takes the pooler out of training, for networks that do not read the sentence feature."""
+        pooler = getattr(self.model, "pooler", None)
+        if pooler is not None:
+            pooler.requires_grad_(False)
+
+    def forward(self, tokens: Tokens) -> tuple[Tensor, Tensor]:
+        """Encodes tokens.
+
+        Returns:
+            Words (B, L, D) and sentence (B, D): the pooled feature where the model has one, else the mean of the
+            words that are not padding.
+        """
+        output = self.model(input_ids=tokens.ids, attention_mask=(~tokens.padding_mask).long())
+        words = output.last_hidden_state
+        sentence = getattr(output, "pooler_output", None)
+        if sentence is None:
+            real = (~tokens.padding_mask)[..., None].to(words.dtype)
+            sentence = (words * real).sum(1) / real.sum(1).clamp(min=1)
+        return words, sentence
+
+
+SMALL_CONFIG: dict[str, Any] = {
+    "hidden_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 128,
+    "max_position_embeddings": 66,
+    "layer_norm_eps": 1e-5,
+    "hidden_dropout_prob": 0.0,
+    "attention_probs_dropout_prob": 0.0,
+    "type_vocab_size": 1,
+    "bos_token_id": 0,
+    "pad_token_id": 1,
+    "eos_token_id": 2,
+}
+ROBERTA_CONFIG: dict[str, Any] = {"max_position_embeddings": 514, "layer_norm_eps": 1e-5, "type_vocab_size": 1}
+
+
+def small_tokenizer() -> PreTrainedTokenizerFast:
+    """The byte-level BPE tokenizer of this package: no word is unknown, rare ones fall into pieces."""
+    path = files("fsrvos.encoders") / "tokenizer.json"
+    return PreTrainedTokenizerFast(
+        tokenizer_file=str(path), bos_token="<s>", pad_token="<pad>", eos_token="</s>", unk_token="<unk>", model_max_length=64
+    )
+
+
+def _load(name: str) -> tuple[Any, nn.Module]:
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name)
+        model = AutoModel.from_pretrained(name, dtype=torch.float32)
+    except (OSError, ValueError) as error:
+        raise UserError(_unavailable("model", name, error)) from error
+    return tokenizer, model
+
+
+def _unavailable(what: str, name: str, error: Exception) -> str:
+    reason = str(error).strip().splitlines()[0]
+    return (
+        f"text encoder {name!r}: its {what} could not be loaded ({reason}); go online once, "
+        "or give a local directory, or use text_encoder=small"
+    )

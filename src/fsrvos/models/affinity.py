@@ -1,0 +1,211 @@
+"""Cross-modal affinity (CMA section 3.3; model.md section 5): what the query clip finds in the annotated support.
+
+Every query position first looks at its own clip, then at the support's object. ``AblatedAffinity`` keeps the
+paper's two ablations, ``base`` and ``self``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from fsrvos.structures import Support
+
+
+@dataclass
+class SupportLevel:
+    """Foreground of the support clips at one level.
+
+    Attributes:
+        features: (N, S, C, h, w), zero where the mask is.
+        is_object: (N, S, h, w) bool, cells that hold some of the object.
+        owner: (N,) episode of each clip.
+    """
+
+    features: Tensor
+    is_object: Tensor
+    owner: Tensor
+
+
+@dataclass
+class SupportMemory:
+    """Keys and values (B, M, C/2) of the support's positions; ``weigh`` (B, M) bool, those that may be attended."""
+
+    keys: Tensor
+    values: Tensor
+    weigh: Tensor
+
+
+class Projections(nn.Module):
+    """Three 3x3 convolutions C -> C/2, frame by frame."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.query, self.key, self.value = (nn.Conv2d(channels, channels // 2, 3, padding=1) for _ in range(3))
+
+
+class CrossModalAffinity(nn.Module):
+    """Relates query features to themselves, then to the support's object; one set of weights for all levels.
+
+    Args:
+        channels: C.
+        dropout: Probability, on what attention brings.
+        all_support_frames: Every support frame of every clip is memory; else the first clip's middle frame.
+        mask_background: Attention gives no weight to support positions without the object. The published
+            network zeroes their features but lets them take part in the softmax.
+    """
+
+    def __init__(
+        self, channels: int, dropout: float = 0.1, *, all_support_frames: bool = False, mask_background: bool = False
+    ) -> None:
+        super().__init__()
+        self.all_support_frames, self.mask_background = all_support_frames, mask_background
+        self.of_support, self.of_query = Projections(channels), Projections(channels)
+        # No path leads through the support's query branch (model.md section 6): frozen, kept for its name.
+        self.of_support.query.requires_grad_(False)
+        self.keep = nn.Conv2d(channels, channels // 2, 1)
+        self.norm = nn.LayerNorm(channels // 2)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, query: Tensor, padding_mask: Tensor, support: SupportLevel | None) -> Tensor:
+        """Relates one level.
+
+        Args:
+            query: (B, T, C, h, w).
+            padding_mask: (B, T, h, w) bool.
+            support: The support's foreground at this level, or None: nothing is found there then.
+
+        Returns:
+            (B, T, C, h, w).
+        """
+        b, t, _, h, w = query.shape
+        asked = rearrange(self.of_query.query(query.flatten(0, 1)), "(b t) c h w -> b (t h w) c", b=b)
+        related = self._attend(asked, self._own_memory(query, padding_mask))
+        if support is None:
+            found = self.norm(related)
+        else:
+            found = self._attend(related, self._support_memory(support, b))
+        found = rearrange(found, "b (t h w) c -> b t c h w", t=t, h=h, w=w)
+        kept = self.keep(query.flatten(0, 1)).unflatten(0, (b, t))
+        return torch.cat((found, kept), dim=2)
+
+    def _own_memory(self, query: Tensor, padding_mask: Tensor) -> SupportMemory:
+        middle = query[:, query.shape[1] // 2]
+        keys, values = (rearrange(p(middle), "b c h w -> b (h w) c") for p in (self.of_query.key, self.of_query.value))
+        weigh = torch.ones(keys.shape[:2], dtype=torch.bool, device=keys.device)
+        if self.mask_background:
+            weigh = ~padding_mask[:, padding_mask.shape[1] // 2].flatten(1)
+        return SupportMemory(keys, values, weigh)
+
+    def _support_memory(self, support: SupportLevel, batch: int) -> SupportMemory:
+        """Gathers the clips of every episode into rows of equal length."""
+        features, is_object, owner = support.features, support.is_object, support.owner
+        if not self.all_support_frames:
+            is_first = torch.cat((owner.new_ones(1, dtype=torch.bool), owner[1:] != owner[:-1]))
+            features, is_object, owner = features[is_first], is_object[is_first], owner[is_first]
+            middle = features.shape[1] // 2
+            features, is_object = features[:, middle : middle + 1], is_object[:, middle : middle + 1]
+        n = features.shape[0]
+        keys, values = (
+            rearrange(p(features.flatten(0, 1)), "(n s) c h w -> n (s h w) c", n=n)
+            for p in (self.of_support.key, self.of_support.value)
+        )
+        weigh = is_object.flatten(1) if self.mask_background else torch.ones_like(is_object).flatten(1)
+        if torch.equal(owner, torch.arange(batch, device=owner.device)):
+            return SupportMemory(keys, values, weigh)
+        return SupportMemory(*(_by_owner(x, owner, batch) for x in (keys, values, weigh)))
+
+    def _attend(self, asked: Tensor, memory: SupportMemory) -> Tensor:
+        """Single-head attention, residual, norm: (B, n, C/2). Where no position may be weighed, nothing is added."""
+        mask = None
+        has_any = memory.weigh.any(-1)
+        if not bool(memory.weigh.all()):
+            mask = (memory.weigh | ~has_any[:, None])[:, None]
+        brought = F.scaled_dot_product_attention(asked, memory.keys, memory.values, attn_mask=mask)
+        brought = brought * has_any[:, None, None]
+        return self.norm(asked + self.dropout(brought))
+
+
+class AblatedAffinity(nn.Module):
+    """The paper's ablations: ``base`` adds the masked support frame by frame, ``self`` keeps self-affinity only.
+
+    Args:
+        channels: C.
+        dropout: Probability.
+        kind: ``"base"`` or ``"self"``.
+    """
+
+    def __init__(self, channels: int, dropout: float, kind: str) -> None:
+        super().__init__()
+        if kind not in ("base", "self"):
+            raise ValueError(f"kind must be base or self, got {kind!r}")
+        self.kind = kind
+        self.affinity = CrossModalAffinity(channels, dropout)
+        self.affinity.of_support.requires_grad_(False)
+        if kind == "base":
+            self.affinity.requires_grad_(False)
+
+    def forward(self, query: Tensor, padding_mask: Tensor, support: SupportLevel | None) -> Tensor:
+        """As ``CrossModalAffinity.forward``; needs at least as many support frames as query frames.
+
+        Raises:
+            ValueError: Fewer support than query frames.
+        """
+        b, t, _, h, w = query.shape
+        foreground = torch.zeros_like(query) if support is None else self._aligned(support, b, t)
+        if self.kind == "base":
+            return query + foreground
+        own = self.affinity
+        asked = rearrange(own.of_query.query(query.flatten(0, 1)), "(b t) c h w -> b (t h w) c", b=b)
+        related = own._attend(asked, own._own_memory(query, padding_mask))
+        related = rearrange(related, "b (t h w) c -> b t c h w", t=t, h=h, w=w)
+        return torch.cat((related, own.keep(foreground.flatten(0, 1)).unflatten(0, (b, t))), dim=2)
+
+    def _aligned(self, support: SupportLevel, batch: int, frames: int) -> Tensor:
+        if support.features.shape[1] < frames:
+            raise ValueError(
+                f"model {self.kind!r} adds support to query frame by frame: it needs at least {frames} support "
+                f"frames, got {support.features.shape[1]}"
+            )
+        if support.features.shape[0] != batch:
+            raise ValueError(f"model {self.kind!r} takes one support clip an episode")
+        return support.features[:, :frames]
+
+
+def published_foreground(
+    features: Tensor, support: Support, size: tuple[int, int], *, pad_masks: bool = False
+) -> SupportLevel:
+    """Masked support features at the size of the query's level.
+
+    The published network stretches the *unpadded* masks over the padded features.
+
+    Args:
+        features: (N, S, C, h', w') of the padded support frames.
+        support: Its masks and sizes.
+        size: (h, w) of the query's level.
+        pad_masks: Masks are padded with their frames instead, and both stay on the support's own grid: nothing
+            is stretched.
+    """
+    n, s = features.shape[:2]
+    if pad_masks:
+        # Mean over the cell: an object smaller than a cell still leaves a trace at the coarse levels.
+        coverage = F.adaptive_avg_pool2d(support.masks.to(features.dtype), features.shape[-2:])
+        return SupportLevel(features * coverage[:, :, None], coverage > 0, support.owner)
+    resized = F.interpolate(features.flatten(0, 1), size=size, mode="bilinear", align_corners=True).unflatten(0, (n, s))
+    masks = torch.stack(
+        [
+            F.interpolate(m[None, :, :height, :width].to(features.dtype), size=size, mode="bilinear", align_corners=True)[0]
+            for m, (height, width) in zip(support.masks, support.sizes.tolist(), strict=True)
+        ]
+    )
+    return SupportLevel(resized * masks[:, :, None], masks > 0, support.owner)
+
+
+def _by_owner(x: Tensor, owner: Tensor, batch: int) -> Tensor:
+    """Rows (N, M, ...) joined per episode, zero-padded to the longest: (B, M', ...)."""
+    joined = [x[owner == b].flatten(0, 1) for b in range(batch)]
+    return nn.utils.rnn.pad_sequence(joined, batch_first=True)

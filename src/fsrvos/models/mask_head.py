@@ -1,0 +1,66 @@
+"""Dynamic mask head: every query brings three small convolutions of its own (model.md section 8)."""
+
+from __future__ import annotations
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from fsrvos.layers.mlp import MLP
+
+STRIDE = 4
+
+
+class DynamicMaskHead(nn.Module):
+    """Turns query states into mask logits at stride 4.
+
+    Args:
+        channels: Width C of the query states.
+        mask_channels: Width of the mask features.
+        dynamic_channels: Width of the dynamic convolutions.
+        coordinate_scale: Factor on the relative coordinates, which the published network takes in pixels (1).
+    """
+
+    def __init__(
+        self, channels: int, mask_channels: int, dynamic_channels: int = 8, coordinate_scale: float = 1.0
+    ) -> None:
+        super().__init__()
+        d = dynamic_channels
+        self.mask_channels, self.dynamic_channels, self.coordinate_scale = mask_channels, d, coordinate_scale
+        self.parameter_sizes = [(mask_channels + 2) * d, d * d, d, d, d, 1]
+        self.controller = MLP(channels, channels, sum(self.parameter_sizes), 3)
+        for layer in self.controller.layers:
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, states: Tensor, centres: Tensor, mask_features: Tensor) -> Tensor:
+        """Draws a mask for every query.
+
+        Args:
+            states: (n, Q, C), n frames.
+            centres: (n, Q, 2) x, y in input pixels of the unpadded frame.
+            mask_features: (n, C_mask, h, w).
+
+        Returns:
+            (n, Q, h, w) logits.
+        """
+        d = self.dynamic_channels
+        w1, w2, w3, b1, b2, b3 = self.controller(states).split(self.parameter_sizes, dim=-1)
+        w1, w2 = (rearrange(w, "n q (o i) -> n q o i", o=d) for w in (w1, w2))
+        on_features, on_offset = w1.split([self.mask_channels, 2], dim=-1)
+        # The first convolution is linear: mask features need not be repeated for every query, and the offsets
+        # to the centre split into a part of the query and a part of the cell.
+        x = torch.einsum("nqoi,nihw->nqohw", on_features, mask_features)
+        cells = self._cells(mask_features)
+        on_offset = on_offset * self.coordinate_scale
+        offset = torch.einsum("nqod,nqd->nqo", on_offset, centres) + b1
+        x = x + offset[..., None, None] - torch.einsum("nqod,dhw->nqohw", on_offset, cells)
+        x = torch.einsum("nqoi,nqihw->nqohw", w2, x.relu()) + b2[..., None, None]
+        return torch.einsum("nqi,nqihw->nqhw", w3, x.relu()) + b3[..., None]
+
+    @staticmethod
+    def _cells(mask_features: Tensor) -> Tensor:
+        """Pixel coordinates (2, h, w) of the cells' centres, x then y."""
+        h, w = mask_features.shape[-2:]
+        y, x = (torch.arange(n, device=mask_features.device, dtype=torch.float32) * STRIDE + STRIDE // 2 for n in (h, w))
+        return torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1])
