@@ -16,9 +16,11 @@ from tokenizers import ByteLevelBPETokenizer
 from tokenizers.processors import RobertaProcessing
 
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>"]
-REFERRING = """red orange yellow green blue purple pink white black brown grey cyan left right top bottom middle
-upper lower largest smallest larger smaller big small moving still standing fast slow slower faster upwards
-downwards leftwards rightwards turning staying that the a an is on at in of to which one""".split()
+REFERRING = """
+    red orange yellow green blue purple pink white black brown grey cyan left right top bottom middle
+    upper lower largest smallest larger smaller big small moving still standing fast slow slower faster
+    upwards downwards leftwards rightwards turning staying that the a an is on at in of to which one
+""".split()  # noqa: SIM905
 
 
 def main() -> None:
@@ -32,7 +34,9 @@ def main() -> None:
     phrases = [e["exp"].lower() for video in videos.values() for e in video["expressions"].values()]
     tokenizer = ByteLevelBPETokenizer(add_prefix_space=True, lowercase=True)
     corpus = phrases + [f" {word}" for word in REFERRING for _ in range(50)]
-    tokenizer.train_from_iterator(corpus, vocab_size=arguments.vocabulary, min_frequency=2, special_tokens=SPECIAL)
+    tokenizer.train_from_iterator(
+        corpus, vocab_size=arguments.vocabulary, min_frequency=2, special_tokens=SPECIAL
+    )
     tokenizer.post_processor = RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=True)
     tokenizer.save(str(arguments.out))
     print(f"{len(phrases)} phrases -> {tokenizer.get_vocab_size()} tokens in {arguments.out}")

@@ -34,7 +34,7 @@ class Movable:
             return value
 
         assert is_dataclass(self)
-        return replace(self, **{f.name: move(getattr(self, f.name)) for f in fields(self)})  # type: ignore[type-var]
+        return replace(self, **{f.name: move(getattr(self, f.name)) for f in fields(self)})
 
 
 @dataclass(frozen=True)

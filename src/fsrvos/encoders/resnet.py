@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import timm
 from einops import rearrange
 from timm.utils.model import freeze_batch_norm_2d
@@ -28,10 +30,14 @@ class TimmBackbone(nn.Module):
         super().__init__()
         if not timm.is_model(name):
             raise UserError(f"timm knows no model {name!r}; timm.list_models() names those it has")
-        options = {"pretrained_cfg_overlay": {"file": weights}} if weights else {}
+        options: dict[str, Any] = {"pretrained_cfg_overlay": {"file": weights}} if weights else {}
         try:
-            model = timm.create_model(
-                name, features_only=True, pretrained=pretrained or weights is not None, out_indices=(-4, -3, -2, -1), **options
+            model: Any = timm.create_model(
+                name,
+                features_only=True,
+                pretrained=pretrained or weights is not None,
+                out_indices=(-4, -3, -2, -1),
+                **options,
             )
         except (OSError, RuntimeError) as error:
             if not (pretrained or weights):
@@ -44,7 +50,7 @@ class TimmBackbone(nn.Module):
         strides = tuple(model.feature_info.reduction())
         if strides != STRIDES:
             raise UserError(f"backbone {name!r} has strides {strides}, but the network needs {STRIDES}")
-        self.body = freeze_batch_norm_2d(model)
+        self.body: Any = freeze_batch_norm_2d(model)
         self.channels: list[int] = model.feature_info.channels()
 
     def forward(self, frames: Tensor) -> list[Tensor]:

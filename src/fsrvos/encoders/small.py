@@ -35,7 +35,9 @@ class SmallBackbone(nn.Module):
         blocks: Residual blocks of each stage.
     """
 
-    def __init__(self, channels: tuple[int, ...] = (32, 64, 96, 128), blocks: tuple[int, ...] = (1, 1, 1, 1)) -> None:
+    def __init__(
+        self, channels: tuple[int, ...] = (32, 64, 96, 128), blocks: tuple[int, ...] = (1, 1, 1, 1)
+    ) -> None:
         super().__init__()
         if len(channels) != 4 or len(blocks) != 4 or any(c % 8 for c in channels):
             raise ValueError(f"four stages with channels in multiples of 8, got {channels} and {blocks}")
@@ -52,7 +54,9 @@ class SmallBackbone(nn.Module):
         self.stages = nn.ModuleList(
             nn.Sequential(
                 *[
-                    ResidualBlock(inputs[i] if j == 0 else channels[i], channels[i], 2 if i > 0 and j == 0 else 1)
+                    ResidualBlock(
+                        inputs[i] if j == 0 else channels[i], channels[i], 2 if i > 0 and j == 0 else 1
+                    )
                     for j in range(blocks[i])
                 ]
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
@@ -35,10 +36,13 @@ class TextEncoder(nn.Module):
         UserError: The model cannot be had: wrong name, or no network.
     """
 
-    def __init__(self, name: str = "small", *, pretrained: bool = True, config: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, name: str = "small", *, pretrained: bool = True, config: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__()
         self.name = name
         self.tokenizer: Any = None
+        self.model: Any
         if name == "small":
             self.tokenizer = small_tokenizer()
             defaults = {"vocab_size": len(self.tokenizer), **SMALL_CONFIG}
@@ -59,7 +63,11 @@ class TextEncoder(nn.Module):
                 raise UserError(_unavailable("tokenizer", self.name, error)) from error
         longest = min(self.model.config.max_position_embeddings - 2, self.tokenizer.model_max_length)
         encoded = self.tokenizer(
-            [normalise(e) for e in expressions], padding=True, truncation=True, max_length=longest, return_tensors="pt"
+            [normalise(e) for e in expressions],
+            padding=True,
+            truncation=True,
+            max_length=longest,
+            return_tensors="pt",
         )
         return Tokens(encoded["input_ids"], encoded["attention_mask"] == 0)
 
@@ -99,14 +107,23 @@ SMALL_CONFIG: dict[str, Any] = {
     "pad_token_id": 1,
     "eos_token_id": 2,
 }
-ROBERTA_CONFIG: dict[str, Any] = {"max_position_embeddings": 514, "layer_norm_eps": 1e-5, "type_vocab_size": 1}
+ROBERTA_CONFIG: dict[str, Any] = {
+    "max_position_embeddings": 514,
+    "layer_norm_eps": 1e-5,
+    "type_vocab_size": 1,
+}
 
 
 def small_tokenizer() -> PreTrainedTokenizerFast:
     """The byte-level BPE tokenizer of this package: no word is unknown, rare ones fall into pieces."""
     path = files("fsrvos.encoders") / "tokenizer.json"
     return PreTrainedTokenizerFast(
-        tokenizer_file=str(path), bos_token="<s>", pad_token="<pad>", eos_token="</s>", unk_token="<unk>", model_max_length=64
+        tokenizer_file=str(path),
+        bos_token="<s>",
+        pad_token="<pad>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        model_max_length=64,
     )
 
 

@@ -48,7 +48,12 @@ class DeformableAttention(nn.Module):
             nn.init.zeros_(projection.bias)
 
     def forward(
-        self, query: Tensor, references: Tensor, memory: Tensor, padding_mask: Tensor, shapes: list[tuple[int, int]]
+        self,
+        query: Tensor,
+        references: Tensor,
+        memory: Tensor,
+        padding_mask: Tensor,
+        shapes: list[tuple[int, int]],
     ) -> Tensor:
         """Samples memory around the references.
 
@@ -65,13 +70,17 @@ class DeformableAttention(nn.Module):
         heads, levels, points = self.num_heads, self.num_levels, self.num_points
         value = self.value_projection(memory).masked_fill(padding_mask[..., None], 0.0)
         value = rearrange(value, "b n (m c) -> (b m) c n", m=heads)
-        offsets = rearrange(self.sampling_offsets(query), "b q (m l p d) -> b q m l p d", m=heads, l=levels, p=points)
+        offsets = rearrange(
+            self.sampling_offsets(query), "b q (m l p d) -> b q m l p d", m=heads, l=levels, p=points
+        )
         weights = rearrange(self.attention_weights(query), "b q (m n) -> (b m) q n", m=heads).softmax(-1)
         locations = self._locations(references, offsets, shapes)
         grids = rearrange(2 * locations - 1, "b q m l p d -> l (b m) q p d")
         sampled = [
             F.grid_sample(level.unflatten(-1, shape), grid, align_corners=False)
-            for level, shape, grid in zip(value.split([h * w for h, w in shapes], -1), shapes, grids, strict=True)
+            for level, shape, grid in zip(
+                value.split([h * w for h, w in shapes], -1), shapes, grids, strict=True
+            )
         ]
         attended = (torch.cat(sampled, dim=-1) * weights[:, None]).sum(-1)
         return self.output_projection(rearrange(attended, "(b m) c q -> b q (m c)", m=heads))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 
@@ -11,7 +13,14 @@ class MLP(nn.Module):
     def __init__(self, in_features: int, hidden_features: int, out_features: int, num_layers: int) -> None:
         super().__init__()
         sizes = [in_features, *[hidden_features] * (num_layers - 1), out_features]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True))
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
+
+    @property
+    def last(self) -> nn.Linear:
+        """The output layer."""
+        layer = self.layers[-1]
+        assert isinstance(layer, nn.Linear)
+        return layer
 
     def forward(self, x: Tensor) -> Tensor:
         """Applies the layers."""

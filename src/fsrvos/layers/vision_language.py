@@ -45,7 +45,9 @@ class VisionLanguageBlock(nn.Module):
         dropout: Probability.
     """
 
-    def __init__(self, channels: int, num_heads: int, feedforward: int, reduction: int, dropout: float) -> None:
+    def __init__(
+        self, channels: int, num_heads: int, feedforward: int, reduction: int, dropout: float
+    ) -> None:
         super().__init__()
         self.reduction = reduction
         self.self_attention = nn.MultiheadAttention(channels, num_heads, dropout=dropout, batch_first=True)
@@ -82,7 +84,11 @@ class VisionLanguageBlock(nn.Module):
         seen = self._attend_clip(features, position, padding_mask)
         x = self.norm1(x + self.dropout(seen))
         read, _ = self.cross_attention(
-            x + pixel_position, words + word_position, words, key_padding_mask=word_padding, need_weights=False
+            x + pixel_position,
+            words + word_position,
+            words,
+            key_padding_mask=word_padding,
+            need_weights=False,
         )
         x = self.norm2(x + self.dropout(read))
         x = self.norm3(x + self.dropout(self.linear2(self.dropout(self.linear1(x).relu()))))
@@ -90,7 +96,7 @@ class VisionLanguageBlock(nn.Module):
 
     def _attend_clip(self, features: Tensor, position: Tensor, padding_mask: Tensor) -> Tensor:
         """Self-attention over all frames at reduced resolution: (B, T*h*w, C)."""
-        b, t, c, h, w = features.shape
+        b, t, _, h, w = features.shape
         small = (max(1, int(h / self.reduction)), max(1, int(w / self.reduction)))
         maps, places = features.flatten(0, 1), position.flatten(0, 1)
         mask = padding_mask

@@ -39,13 +39,21 @@ class SupportMemory:
     values: Tensor
     weigh: Tensor
 
+    @classmethod
+    def empty(cls, like: Tensor) -> SupportMemory:
+        """A memory of one position that may not be attended, for (B, n, C/2)."""
+        nothing = torch.zeros_like(like[:, :1])
+        return cls(nothing, nothing, torch.zeros(like.shape[0], 1, dtype=torch.bool, device=like.device))
+
 
 class Projections(nn.Module):
     """Three 3x3 convolutions C -> C/2, frame by frame."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.query, self.key, self.value = (nn.Conv2d(channels, channels // 2, 3, padding=1) for _ in range(3))
+        self.query, self.key, self.value = (
+            nn.Conv2d(channels, channels // 2, 3, padding=1) for _ in range(3)
+        )
 
 
 class CrossModalAffinity(nn.Module):
@@ -57,12 +65,22 @@ class CrossModalAffinity(nn.Module):
         all_support_frames: Every support frame of every clip is memory; else the first clip's middle frame.
         mask_background: Attention gives no weight to support positions without the object. The published
             network zeroes their features but lets them take part in the softmax.
+        rest: Attention over the support may rest on a learned key without a value, so that a position that
+            resembles nothing there brings nothing. What does not rest is the position's match with the support,
+            which a mask loss can teach.
     """
 
     def __init__(
-        self, channels: int, dropout: float = 0.1, *, all_support_frames: bool = False, mask_background: bool = False
+        self,
+        channels: int,
+        dropout: float = 0.1,
+        *,
+        all_support_frames: bool = False,
+        mask_background: bool = False,
+        rest: bool = False,
     ) -> None:
         super().__init__()
+        self.rest = nn.Parameter(torch.zeros(channels // 2)) if rest else None
         self.all_support_frames, self.mask_background = all_support_frames, mask_background
         self.of_support, self.of_query = Projections(channels), Projections(channels)
         # No path leads through the support's query branch (model.md section 6): frozen, kept for its name.
@@ -71,7 +89,9 @@ class CrossModalAffinity(nn.Module):
         self.norm = nn.LayerNorm(channels // 2)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, query: Tensor, padding_mask: Tensor, support: SupportLevel | None) -> Tensor:
+    def forward(
+        self, query: Tensor, padding_mask: Tensor, support: SupportLevel | None
+    ) -> tuple[Tensor, Tensor | None]:
         """Relates one level.
 
         Args:
@@ -80,22 +100,38 @@ class CrossModalAffinity(nn.Module):
             support: The support's foreground at this level, or None: nothing is found there then.
 
         Returns:
-            (B, T, C, h, w).
+            Related features (B, T, C, h, w), and match logits (B, T, h, w) of an affinity that may rest.
         """
         b, t, _, h, w = query.shape
         asked = rearrange(self.of_query.query(query.flatten(0, 1)), "(b t) c h w -> b (t h w) c", b=b)
         related = self._attend(asked, self._own_memory(query, padding_mask))
-        if support is None:
-            found = self.norm(related)
-        else:
-            found = self._attend(related, self._support_memory(support, b))
+        memory = self._support_memory(support, b) if support is not None else SupportMemory.empty(related)
+        found, match = self._match(related, memory)
         found = rearrange(found, "b (t h w) c -> b t c h w", t=t, h=h, w=w)
         kept = self.keep(query.flatten(0, 1)).unflatten(0, (b, t))
-        return torch.cat((found, kept), dim=2)
+        if match is not None:
+            match = rearrange(match, "b (t h w) -> b t h w", t=t, h=h, w=w)
+        return torch.cat((found, kept), dim=2), match
+
+    def _match(self, related: Tensor, memory: SupportMemory) -> tuple[Tensor, Tensor | None]:
+        """Cross-affinity: what the support brings, and how well each position (B, n) matches it, as a logit."""
+        if self.rest is None:
+            return self._attend(related, memory), None
+        b = len(related)
+        keys = torch.cat((memory.keys, self.rest.expand(b, 1, -1)), 1)
+        # A channel of ones beside the values adds up to the weight that did not rest.
+        values = F.pad(F.pad(memory.values, (0, 1), value=1.0), (0, 0, 0, 1))
+        weigh = F.pad(memory.weigh, (0, 1), value=True)[:, None]
+        brought, weight = F.scaled_dot_product_attention(related, keys, values, attn_mask=weigh).split(
+            [related.shape[-1], 1], dim=-1
+        )
+        return self.norm(related + self.dropout(brought)), torch.logit(weight[..., 0], eps=1e-6)
 
     def _own_memory(self, query: Tensor, padding_mask: Tensor) -> SupportMemory:
         middle = query[:, query.shape[1] // 2]
-        keys, values = (rearrange(p(middle), "b c h w -> b (h w) c") for p in (self.of_query.key, self.of_query.value))
+        keys, values = (
+            rearrange(p(middle), "b c h w -> b (h w) c") for p in (self.of_query.key, self.of_query.value)
+        )
         weigh = torch.ones(keys.shape[:2], dtype=torch.bool, device=keys.device)
         if self.mask_background:
             weigh = ~padding_mask[:, padding_mask.shape[1] // 2].flatten(1)
@@ -149,7 +185,9 @@ class AblatedAffinity(nn.Module):
         if kind == "base":
             self.affinity.requires_grad_(False)
 
-    def forward(self, query: Tensor, padding_mask: Tensor, support: SupportLevel | None) -> Tensor:
+    def forward(
+        self, query: Tensor, padding_mask: Tensor, support: SupportLevel | None
+    ) -> tuple[Tensor, Tensor | None]:
         """As ``CrossModalAffinity.forward``; needs at least as many support frames as query frames.
 
         Raises:
@@ -158,12 +196,12 @@ class AblatedAffinity(nn.Module):
         b, t, _, h, w = query.shape
         foreground = torch.zeros_like(query) if support is None else self._aligned(support, b, t)
         if self.kind == "base":
-            return query + foreground
+            return query + foreground, None
         own = self.affinity
         asked = rearrange(own.of_query.query(query.flatten(0, 1)), "(b t) c h w -> b (t h w) c", b=b)
         related = own._attend(asked, own._own_memory(query, padding_mask))
         related = rearrange(related, "b (t h w) c -> b t c h w", t=t, h=h, w=w)
-        return torch.cat((related, own.keep(foreground.flatten(0, 1)).unflatten(0, (b, t))), dim=2)
+        return torch.cat((related, own.keep(foreground.flatten(0, 1)).unflatten(0, (b, t))), dim=2), None
 
     def _aligned(self, support: SupportLevel, batch: int, frames: int) -> Tensor:
         if support.features.shape[1] < frames:
@@ -193,12 +231,18 @@ def published_foreground(
     n, s = features.shape[:2]
     if pad_masks:
         # Mean over the cell: an object smaller than a cell still leaves a trace at the coarse levels.
-        coverage = F.adaptive_avg_pool2d(support.masks.to(features.dtype), features.shape[-2:])
+        coverage = F.adaptive_avg_pool2d(
+            support.masks.to(features.dtype), (features.shape[-2], features.shape[-1])
+        )
         return SupportLevel(features * coverage[:, :, None], coverage > 0, support.owner)
-    resized = F.interpolate(features.flatten(0, 1), size=size, mode="bilinear", align_corners=True).unflatten(0, (n, s))
+    resized = F.interpolate(features.flatten(0, 1), size=size, mode="bilinear", align_corners=True).unflatten(
+        0, (n, s)
+    )
     masks = torch.stack(
         [
-            F.interpolate(m[None, :, :height, :width].to(features.dtype), size=size, mode="bilinear", align_corners=True)[0]
+            F.interpolate(
+                m[None, :, :height, :width].to(features.dtype), size=size, mode="bilinear", align_corners=True
+            )[0]
             for m, (height, width) in zip(support.masks, support.sizes.tolist(), strict=True)
         ]
     )

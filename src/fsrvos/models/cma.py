@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -20,13 +20,6 @@ from fsrvos.models.transformer import Decoded, DeformableTransformer
 from fsrvos.structures import Clip, Prediction, Segmentation, Support, Tokens
 
 VARIANTS = ("cma", "base", "self", "referformer", "cma_plus")
-PUBLISHED = {
-    "all_support_frames": False,
-    "mask_background": False,
-    "pad_support_masks": False,
-    "transform_all_levels": False,
-    "true_first_anchors": False,
-}
 
 
 class CMA(nn.Module):
@@ -35,12 +28,9 @@ class CMA(nn.Module):
     Args:
         variant: ``cma`` (published), ``base`` and ``self`` (its ablations), ``referformer`` (no support),
             ``cma_plus`` (the five switches below on).
-        backbone: Name for ``build_backbone``.
-        backbone_options: Its constructor arguments.
-        text_encoder: Name for ``TextEncoder``.
-        text_options: Its constructor arguments.
-        freeze_backbone: Backbone gets no gradient and stays in evaluation mode, as published.
-        freeze_text_encoder: The same for the text encoder.
+        backbone: Name for ``build_backbone``, or a mapping of ``name``, ``frozen`` and its constructor arguments.
+            A frozen encoder (the default, as published) gets no gradient and stays in evaluation mode.
+        text_encoder: The same for ``TextEncoder``.
         hidden_dim: C.
         num_heads: Heads everywhere.
         num_encoder_layers: Deformable encoder layers.
@@ -52,7 +42,8 @@ class CMA(nn.Module):
         mask_channels: Width of the mask features.
         dynamic_channels: Width of the dynamic convolutions.
         coordinate_scale: Factor on the mask head's pixel coordinates (published: 1).
-        affinity_head: Reads a mask off the affinity at stride 8, for an auxiliary loss (published: none).
+        rest: Attention over the support may rest on nothing; its match at stride 8 can then be taught by a mask
+            loss (published: no).
         all_support_frames: Every frame of every support clip is memory, not the middle one only.
         mask_background: Background support positions get no attention.
         pad_support_masks: Support masks are padded with their frames, not stretched.
@@ -60,6 +51,9 @@ class CMA(nn.Module):
         true_first_anchors: First decoder layer reads anchors as boxes.
 
     Switches left None follow the variant: all on for ``cma_plus``, all off else.
+
+    Attributes:
+        config: The constructor arguments, primitives only: ``CMA(**model.config)`` is the same network.
 
     Raises:
         UserError: Unknown variant or encoder.
@@ -69,12 +63,8 @@ class CMA(nn.Module):
         self,
         variant: str = "cma",
         *,
-        backbone: str = "resnet50",
-        backbone_options: Mapping[str, Any] | None = None,
-        text_encoder: str = "roberta-base",
-        text_options: Mapping[str, Any] | None = None,
-        freeze_backbone: bool = True,
-        freeze_text_encoder: bool = True,
+        backbone: str | Mapping[str, Any] = "resnet50",
+        text_encoder: str | Mapping[str, Any] = "roberta-base",
         hidden_dim: int = 256,
         num_heads: int = 8,
         num_encoder_layers: int = 4,
@@ -86,7 +76,7 @@ class CMA(nn.Module):
         mask_channels: int = 256,
         dynamic_channels: int = 8,
         coordinate_scale: float = 1.0,
-        affinity_head: bool = False,
+        rest: bool = False,
         all_support_frames: bool | None = None,
         mask_background: bool | None = None,
         pad_support_masks: bool | None = None,
@@ -94,6 +84,7 @@ class CMA(nn.Module):
         true_first_anchors: bool | None = None,
     ) -> None:
         super().__init__()
+        self.config = {k: _primitive(v) for k, v in locals().items() if k not in ("self", "__class__")}
         if variant not in VARIANTS:
             raise UserError(f"model variant must be one of {', '.join(VARIANTS)}; got {variant!r}")
         plus = variant == "cma_plus"
@@ -106,20 +97,28 @@ class CMA(nn.Module):
         self.variant, self.hidden_dim, self.num_queries = variant, hidden_dim, num_queries
         dab = variant in ("cma", "cma_plus")
 
-        self.backbone = build_backbone(backbone, **(backbone_options or {}))
-        self.text_encoder = TextEncoder(text_encoder, **(text_options or {}))
-        self._frozen = [m for m, f in ((self.backbone, freeze_backbone), (self.text_encoder, freeze_text_encoder)) if f]
+        self.backbone, frozen_backbone = _encoder(build_backbone, backbone)
+        self.text_encoder, frozen_text = _encoder(TextEncoder, text_encoder)
+        self._frozen = [
+            m for m, f in ((self.backbone, frozen_backbone), (self.text_encoder, frozen_text)) if f
+        ]
         for module in self._frozen:
             module.requires_grad_(False)
         if dab:
             self.text_encoder.freeze_sentence()  # no path leads through it (model.md section 6)
-        channels: list[int] = self.backbone.channels  # type: ignore[assignment]
+        channels: list[int] = self.backbone.channels
         self.text_projection = TextProjection(self.text_encoder.channels, hidden_dim, dropout)
-        self.pyramid = FeaturePyramid(channels, hidden_dim, num_heads, transform_all_levels=transform_all_levels)
+        self.pyramid = FeaturePyramid(
+            channels, hidden_dim, num_heads, transform_all_levels=transform_all_levels
+        )
         self.affinity: CrossModalAffinity | AblatedAffinity | None = None
         if dab:
             self.affinity = CrossModalAffinity(
-                hidden_dim, dropout, all_support_frames=all_support_frames, mask_background=mask_background
+                hidden_dim,
+                dropout,
+                all_support_frames=all_support_frames,
+                mask_background=mask_background,
+                rest=rest,
             )
         elif variant != "referformer":
             self.affinity = AblatedAffinity(hidden_dim, dropout, variant)
@@ -132,14 +131,11 @@ class CMA(nn.Module):
             self.query_anchors = nn.Embedding(num_queries, 4)
         else:
             self.query_position = nn.Embedding(num_queries, hidden_dim)
-        self.class_heads = nn.ModuleList(nn.Linear(hidden_dim, 1) for _ in range(num_decoder_layers))
-        for head in self.class_heads:
-            nn.init.constant_(head.bias, -math.log(99))
+        self.class_heads = nn.ModuleList(_class_head(hidden_dim) for _ in range(num_decoder_layers))
         self.pixel_decoder = CrossModalPyramid(
             [channels[0], *[hidden_dim] * 3], hidden_dim, mask_channels, num_heads, feedforward, dropout
         )
         self.mask_head = DynamicMaskHead(hidden_dim, mask_channels, dynamic_channels, coordinate_scale)
-        self.affinity_head = nn.Conv2d(hidden_dim, 1, 1) if affinity_head else None
 
     @property
     def uses_support(self) -> bool:
@@ -165,7 +161,7 @@ class CMA(nn.Module):
         """
         features, phrase = self.encode(query)
         shown = self.encode_support(support, features) if support is not None and self.uses_support else None
-        related = self.relate(features, shown)
+        related, match = self.relate(features, shown)
         position = positions([features.finest_padding, *features.padding], self.hidden_dim)
         memory = self.transformer.encode(
             *([x.flatten(0, 1) for x in levels] for levels in (related, features.padding, position[1:]))
@@ -178,8 +174,7 @@ class CMA(nn.Module):
             phrase.as_memory,
         )
         prediction = self.segment_queries(decoded, mask_features, query.sizes)
-        if self.affinity_head is not None:
-            prediction.affinity_masks = self.affinity_head(related[0].flatten(0, 1)).unflatten(0, query.frames.shape[:2])[:, :, 0]
+        prediction.affinity_masks = match
         return prediction
 
     def encode(self, clip: Clip, *, is_support: bool = False) -> tuple[Pyramid, Phrase]:
@@ -193,19 +188,25 @@ class CMA(nn.Module):
         """Foreground features of the support, level by level."""
         shown, _ = self.encode(support, is_support=True)
         return [
-            published_foreground(s, support, tuple(q.shape[-2:]), pad_masks=self.pad_support_masks)
+            published_foreground(s, support, (q.shape[-2], q.shape[-1]), pad_masks=self.pad_support_masks)
             for s, q in zip(shown.levels, query.levels, strict=True)
         ]
 
-    def relate(self, features: Pyramid, shown: list[SupportLevel] | None) -> list[Tensor]:
-        """The cross-modal affinity, level by level."""
+    def relate(
+        self, features: Pyramid, shown: list[SupportLevel] | None
+    ) -> tuple[list[Tensor], Tensor | None]:
+        """The cross-modal affinity, level by level, and the match with the support at stride 8."""
         if self.affinity is None:
-            return features.levels
+            return features.levels, None
         supports = shown if shown is not None else [None] * len(features.levels)
-        return [
-            self.affinity(x, padding, s)
-            for x, padding, s in zip(features.levels, features.padding, supports, strict=True)
-        ]
+        related, match = zip(
+            *(
+                self.affinity(x, padding, s)
+                for x, padding, s in zip(features.levels, features.padding, supports, strict=True)
+            ),
+            strict=True,
+        )
+        return list(related), match[0]
 
     def _queries(self, phrase: Phrase, frames: int) -> tuple[Tensor, Tensor]:
         """Content (B*T, Q, C) and anchors (Q, 4) or positions (Q, C)."""
@@ -229,9 +230,7 @@ class CMA(nn.Module):
         for head, states, boxes in zip(self.class_heads, decoded.states, decoded.boxes, strict=True):
             centres = boxes[..., :2].detach() * to_pixels
             masks = self.mask_head(states, centres, mask_features.flatten(0, 1))
-            layers.append(
-                Prediction(*(x.unflatten(0, (b, t)) for x in (head(states)[..., 0], boxes, masks)))
-            )
+            layers.append(Prediction(*(x.unflatten(0, (b, t)) for x in (head(states)[..., 0], boxes, masks))))
         last = layers.pop()
         last.auxiliary = layers
         return last
@@ -244,3 +243,26 @@ class CMA(nn.Module):
         score, best = scores.max(-1)
         rows = torch.arange(len(best), device=best.device)
         return Segmentation(prediction.masks[rows, :, best], prediction.boxes[rows, :, best], score, best)
+
+
+def _encoder(build: Callable[..., Any], choice: str | Mapping[str, Any]) -> tuple[Any, bool]:
+    """An encoder, and whether it is frozen, from its name or from a mapping of its arguments."""
+    options: dict[str, Any] = {"name": choice} if isinstance(choice, str) else dict(choice)
+    frozen = bool(options.pop("frozen", True))
+    return build(**options), frozen
+
+
+def _class_head(channels: int) -> nn.Linear:
+    """Says at first that one query in a hundred is the referred object."""
+    head = nn.Linear(channels, 1)
+    nn.init.constant_(head.bias, -math.log(99))
+    return head
+
+
+def _primitive(value: Any) -> Any:
+    """Plain containers in place of whatever mapping or sequence came in (Hydra's, say)."""
+    if isinstance(value, Mapping):
+        return {str(k): _primitive(v) for k, v in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_primitive(v) for v in value]
+    return value

@@ -70,7 +70,9 @@ class FeaturePyramid(nn.Module):
         transform_all_levels: The support transform reaches the fourth level too (published: levels 1 to 3).
     """
 
-    def __init__(self, in_channels: list[int], channels: int, num_heads: int, *, transform_all_levels: bool) -> None:
+    def __init__(
+        self, in_channels: list[int], channels: int, num_heads: int, *, transform_all_levels: bool
+    ) -> None:
         super().__init__()
         self.transform_all_levels = transform_all_levels
         projections = [nn.Conv2d(width, channels, 1) for width in in_channels[1:]]
@@ -78,8 +80,9 @@ class FeaturePyramid(nn.Module):
         self.projections = nn.ModuleList(nn.Sequential(p, nn.GroupNorm(32, channels)) for p in projections)
         self.fusion = EarlyFusion(channels, num_heads)
         for projection in projections:
-            nn.init.xavier_uniform_(projection.weight, gain=1)
-            nn.init.zeros_(projection.bias)
+            nn.init.xavier_uniform_(projection.weight)
+            if projection.bias is not None:
+                nn.init.zeros_(projection.bias)
 
     def forward(self, maps: list[Tensor], clip: Clip, phrase: Phrase, *, is_support: bool = False) -> Pyramid:
         """Makes the fused levels of a clip.
@@ -92,7 +95,9 @@ class FeaturePyramid(nn.Module):
         """
         b = clip.frames.shape[0]
         raw = [*maps[1:], maps[-1]]
-        levels = [p(m.flatten(0, 1)).unflatten(0, (b, -1)) for p, m in zip(self.projections, raw, strict=True)]
+        levels = [
+            p(m.flatten(0, 1)).unflatten(0, (b, -1)) for p, m in zip(self.projections, raw, strict=True)
+        ]
         if is_support:
             reached = len(levels) if self.transform_all_levels else len(levels) - 1
             levels = [support_transform(x) if i < reached else x for i, x in enumerate(levels)]

@@ -29,9 +29,11 @@ class DynamicMaskHead(nn.Module):
         self.mask_channels, self.dynamic_channels, self.coordinate_scale = mask_channels, d, coordinate_scale
         self.parameter_sizes = [(mask_channels + 2) * d, d * d, d, d, d, 1]
         self.controller = MLP(channels, channels, sum(self.parameter_sizes), 3)
-        for layer in self.controller.layers:
-            nn.init.xavier_uniform_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        for parameter in self.controller.parameters():
+            if parameter.dim() > 1:
+                nn.init.xavier_uniform_(parameter)
+            else:
+                nn.init.zeros_(parameter)
 
     def forward(self, states: Tensor, centres: Tensor, mask_features: Tensor) -> Tensor:
         """Draws a mask for every query.
@@ -62,5 +64,8 @@ class DynamicMaskHead(nn.Module):
     def _cells(mask_features: Tensor) -> Tensor:
         """Pixel coordinates (2, h, w) of the cells' centres, x then y."""
         h, w = mask_features.shape[-2:]
-        y, x = (torch.arange(n, device=mask_features.device, dtype=torch.float32) * STRIDE + STRIDE // 2 for n in (h, w))
+        y, x = (
+            torch.arange(n, device=mask_features.device, dtype=torch.float32) * STRIDE + STRIDE // 2
+            for n in (h, w)
+        )
         return torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1])

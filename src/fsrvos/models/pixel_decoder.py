@@ -14,9 +14,13 @@ REDUCTIONS = (8, 4, 2, 1)
 class PyramidStage(nn.Module):
     """Lateral 1x1, vision-language block, top-down sum, 3x3 output."""
 
-    def __init__(self, in_channels: int, channels: int, heads: int, feedforward: int, reduction: int, dropout: float) -> None:
+    def __init__(
+        self, in_channels: int, channels: int, heads: int, feedforward: int, reduction: int, dropout: float
+    ) -> None:
         super().__init__()
-        self.lateral = nn.Sequential(nn.Conv2d(in_channels, channels, 1, bias=False), nn.GroupNorm(8, channels))
+        self.lateral = nn.Sequential(
+            nn.Conv2d(in_channels, channels, 1, bias=False), nn.GroupNorm(8, channels)
+        )
         self.block = VisionLanguageBlock(channels, heads, feedforward, reduction, dropout)
         self.output = nn.Sequential(
             nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.GroupNorm(8, channels), nn.ReLU()
@@ -52,7 +56,13 @@ class CrossModalPyramid(nn.Module):
     """
 
     def __init__(
-        self, in_channels: list[int], channels: int, mask_channels: int, num_heads: int, feedforward: int, dropout: float
+        self,
+        in_channels: list[int],
+        channels: int,
+        mask_channels: int,
+        num_heads: int,
+        feedforward: int,
+        dropout: float,
     ) -> None:
         super().__init__()
         self.stages = nn.ModuleList(
@@ -60,13 +70,15 @@ class CrossModalPyramid(nn.Module):
             for width, reduction in zip(in_channels, REDUCTIONS, strict=True)
         )
         self.mask_features = nn.Conv2d(channels, mask_channels, 3, padding=1)
-        for module in (*[m for s in self.stages for m in (s.lateral[0], s.output[0])], self.mask_features):
-            nn.init.kaiming_uniform_(module.weight, a=1)
-        nn.init.zeros_(self.mask_features.bias)
-        for stage in self.stages:
-            for parameter in stage.block.parameters():
-                if parameter.dim() > 1:
-                    nn.init.xavier_uniform_(parameter)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_uniform_(module.weight, a=1)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+            elif isinstance(module, VisionLanguageBlock):
+                for parameter in module.parameters():
+                    if parameter.dim() > 1:
+                        nn.init.xavier_uniform_(parameter)
 
     def forward(
         self,

@@ -37,7 +37,7 @@ class Memory:
 
 @dataclass
 class Decoded:
-    """Decoder output, an entry a layer: states (n, Q, C), boxes (n, Q, 4), references before the layer (n, Q, 2 or 4)."""
+    """An entry a layer: states (n, Q, C), boxes (n, Q, 4), references before the layer (n, Q, 2 or 4)."""
 
     states: list[Tensor]
     boxes: list[Tensor]
@@ -47,7 +47,9 @@ class Decoded:
 class EncoderLayer(nn.Module):
     """Deformable self-attention and feed-forward, post-norm."""
 
-    def __init__(self, channels: int, heads: int, levels: int, points: int, feedforward: int, dropout: float) -> None:
+    def __init__(
+        self, channels: int, heads: int, levels: int, points: int, feedforward: int, dropout: float
+    ) -> None:
         super().__init__()
         self.self_attention = DeformableAttention(channels, heads, levels, points)
         self.linear1, self.linear2 = nn.Linear(channels, feedforward), nn.Linear(feedforward, channels)
@@ -68,7 +70,9 @@ class DecoderLayer(nn.Module):
     The norms stand in the published order: norm2 after self-attention, norm1 after cross-attention.
     """
 
-    def __init__(self, channels: int, heads: int, levels: int, points: int, feedforward: int, dropout: float) -> None:
+    def __init__(
+        self, channels: int, heads: int, levels: int, points: int, feedforward: int, dropout: float
+    ) -> None:
         super().__init__()
         self.self_attention = nn.MultiheadAttention(channels, heads, dropout=dropout, batch_first=True)
         self.cross_attention = DeformableAttention(channels, heads, levels, points)
@@ -81,7 +85,9 @@ class DecoderLayer(nn.Module):
         key = x + position
         seen, _ = self.self_attention(key, key, x, need_weights=False)
         x = self.norm2(x + self.dropout(seen))
-        found = self.cross_attention(x + position, references, memory.tokens, memory.padding_mask, memory.shapes)
+        found = self.cross_attention(
+            x + position, references, memory.tokens, memory.padding_mask, memory.shapes
+        )
         x = self.norm1(x + self.dropout(found))
         return self.norm3(x + self.dropout(self.linear2(self.dropout(self.linear1(x).relu()))))
 
@@ -145,10 +151,12 @@ class DeformableTransformer(nn.Module):
         for module in self.modules():
             if isinstance(module, DeformableAttention):
                 module.reset_parameters()
-        for head in self.box_heads:
-            nn.init.zeros_(head.layers[-1].weight)
-            nn.init.zeros_(head.layers[-1].bias)
-        nn.init.constant_(self.box_heads[0].layers[-1].bias[2:], -2.0)
+        for i, head in enumerate(self.box_heads):
+            assert isinstance(head, MLP)
+            nn.init.zeros_(head.last.weight)
+            nn.init.zeros_(head.last.bias)
+            if i == 0:
+                nn.init.constant_(head.last.bias[2:], -2.0)
         if not self.dab:
             nn.init.xavier_uniform_(self.reference_points.weight)
             nn.init.zeros_(self.reference_points.bias)
@@ -163,7 +171,9 @@ class DeformableTransformer(nn.Module):
         """
         shapes = [(f.shape[-2], f.shape[-1]) for f in features]
         placed = _flatten([p + self.level_embedding[i][:, None, None] for i, p in enumerate(position)])
-        memory = Memory(_flatten(features), torch.cat([m.flatten(1) for m in padding], 1), _valid_ratios(padding), shapes)
+        memory = Memory(
+            _flatten(features), torch.cat([m.flatten(1) for m in padding], 1), _valid_ratios(padding), shapes
+        )
         references = _cell_centres(memory)
         for layer in self.encoder_layers:
             memory.tokens = layer(memory, placed, references)
@@ -183,11 +193,15 @@ class DeformableTransformer(nn.Module):
         decoded = Decoded([], [], [])
         for i, (layer, box_head) in enumerate(zip(self.decoder_layers, self.box_heads, strict=True)):
             placed = self._place(reference, memory.valid_ratios, first=i == 0)
-            position = self._query_position(content, placed, first=i == 0) if self.dab else anchors.expand(n, -1, -1)
+            position = (
+                self._query_position(content, placed, first=i == 0) if self.dab else anchors.expand(n, -1, -1)
+            )
             content = layer(content, position, placed, memory)
             logits = box_head(content)
             known = reference.shape[-1]
-            boxes = torch.cat((logits[..., :known] + inverse_sigmoid(reference), logits[..., known:]), -1).sigmoid()
+            boxes = torch.cat(
+                (logits[..., :known] + inverse_sigmoid(reference), logits[..., known:]), -1
+            ).sigmoid()
             decoded.states.append(content)
             decoded.boxes.append(boxes)
             decoded.references.append(reference)

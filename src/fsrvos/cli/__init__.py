@@ -1,0 +1,1 @@
+"""Command lines: thin entry points on everything else."""

@@ -1,0 +1,84 @@
+"""What the Hydra commands share: where the configs lie, and one line with exit code 2 for a user's mistake."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+import fsrvos
+from fsrvos.errors import UserError
+
+EXIT_USER_ERROR = 2
+
+
+def config_directory() -> str:
+    """Absolute path of the configs: inside an installed package, else beside ``src`` in a checkout."""
+    package = Path(fsrvos.__file__).resolve().parent
+    for directory in (package / "configs", package.parent.parent / "configs"):
+        if (directory / "train.yaml").is_file():
+            return str(directory)
+    raise FileNotFoundError(f"no configs beside the package at {package}: the installation is broken")
+
+
+def run_folder() -> Path:
+    """Folder of this run, made by Hydra."""
+    return Path(HydraConfig.get().runtime.output_dir)
+
+
+def hydra_command(config_name: str, task: Callable[[DictConfig], Any]) -> None:
+    """Runs a task as a Hydra command line; mistakes of the user end in one line and exit code 2.
+
+    Args:
+        config_name: Main config, such as ``"train"``.
+        task: What to do with the composed config.
+    """
+    # Hydra then raises its own errors, which are told here, instead of printing half a traceback.
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+
+    def guarded(config: DictConfig) -> Any:
+        # Inside the job, so that Hydra adds no line of its own; SystemExit passes through it.
+        try:
+            return task(config)
+        except Exception as error:
+            exit_on_user_error(error)
+            raise
+
+    try:
+        hydra.main(version_base="1.3", config_path=config_directory(), config_name=config_name)(guarded)()
+    except (HydraException, OmegaConfBaseException) as error:
+        exit_on_user_error(error)
+        raise
+
+
+def exit_on_user_error(error: BaseException) -> None:
+    """Prints one line and exits with 2 if the user can mend what went wrong; returns if not."""
+    message = user_message(error)
+    if message is not None:
+        print(f"fsrvos: {message}", file=sys.stderr)
+        raise SystemExit(EXIT_USER_ERROR)
+
+
+def user_message(error: BaseException) -> str | None:
+    """The one line of the user's mistake in a chain of exceptions; None if there is none in it."""
+    chain: list[BaseException] = []
+    link: BaseException | None = error
+    while link is not None and link not in chain:
+        chain.append(link)
+        link = link.__cause__ or link.__context__
+    for link in chain:
+        if isinstance(link, UserError):
+            return str(link)
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        # Composition errors say what is wrong in their first lines; the rest lists search paths.
+        lines = [line.strip() for line in str(chain[0]).splitlines() if line.strip()]
+        return " ".join(lines[:2]) if lines else type(error).__name__
+    return None

@@ -1,0 +1,105 @@
+"""``fsrvos-data``: makes and looks after data on disk."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from fsrvos.data.synthetic import generate
+from fsrvos.errors import UserError
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports a bad argument in one line, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exits with 2."""
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs ``fsrvos-data``.
+
+    Args:
+        argv: Arguments without the program's name; those of the process when None.
+
+    Returns:
+        The exit code: 0, or 2 for bad input, which is told in one line on stderr.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        arguments.run(arguments)
+    except UserError as error:
+        print(f"fsrvos-data: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="fsrvos-data", description="Makes and looks after data on disk.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    synth = commands.add_parser(
+        "synth",
+        help="make the synthetic benchmark",
+        description="Makes Mini-Ref-Synthetic in the layout of Mini-Ref-YouTube-VOS. "
+        "The same parameters make the same bytes, whatever the number of workers.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    synth.add_argument("--out", required=True, metavar="DIR", help="the data root to make")
+    synth.add_argument("--seed", type=int, default=0, help="seed of everything random")
+    synth.add_argument(
+        "--videos-per-category", type=int, default=6, metavar="N", help="videos of each of the 48 categories"
+    )
+    synth.add_argument("--frames", type=int, default=12, metavar="N", help="frames a video")
+    synth.add_argument(
+        "--size", type=_size, default="112x192", metavar="HxW", help="height and width in pixels"
+    )
+    synth.add_argument("--workers", type=int, metavar="N", help="processes (default: one per available core)")
+    synth.add_argument(
+        "--overwrite", action="store_true", help="replace an earlier synthetic benchmark of other parameters"
+    )
+    synth.set_defaults(run=_synth)
+    return parser
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)x(\d+)", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"must be HEIGHTxWIDTH such as 112x192, got {text!r}")
+    return int(match[1]), int(match[2])
+
+
+def _synth(arguments: argparse.Namespace) -> None:
+    done = 0
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    # No refreshing thread: worker processes are forked while the bar is up.
+    with Progress(*columns, console=Console(stderr=True), auto_refresh=False) as bar:
+        task = bar.add_task("videos", total=None, visible=False)
+
+        def progress(finished: int, total: int) -> None:
+            nonlocal done
+            done = finished
+            bar.update(task, completed=finished, total=total, visible=True, refresh=True)
+
+        root = generate(
+            arguments.out,
+            seed=arguments.seed,
+            videos_per_category=arguments.videos_per_category,
+            frames=arguments.frames,
+            size=arguments.size,
+            workers=arguments.workers,
+            overwrite=arguments.overwrite,
+            progress=progress,
+        )
+    made = f"made {done} videos of {arguments.frames} frames" if done else "already there"
+    print(f"{root}: {made}; {root / 'preview.png'} shows them")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

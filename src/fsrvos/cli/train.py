@@ -1,0 +1,58 @@
+"""fsrvos-train: trains on episodes, then scores the held-out group."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import lightning as L
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from fsrvos.cli.common import hydra_command, run_folder
+from fsrvos.cli.scoring import score
+from fsrvos.engine.checkpoints import newest_checkpoint
+from fsrvos.engine.module import SegmentationModule
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    hydra_command("train", train)
+
+
+def train(config: DictConfig) -> None:
+    """Trains one experiment and scores it.
+
+    Args:
+        config: Composed from configs/train.yaml.
+    """
+    folder = run_folder()
+    L.seed_everything(config.seed, workers=True, verbose=False)
+    resumed = find_resumed(config, folder)
+    data = instantiate(config.data)
+    data.prepare_data()
+    data.setup("fit")
+    module = SegmentationModule(
+        instantiate(config.model), instantiate(config.criterion), instantiate(config.optim)
+    )
+    trainer = instantiate(
+        config.trainer,
+        logger=instantiate(config.logger) if config.logger else False,
+        callbacks=[instantiate(callback) for callback in config.callbacks.values()],
+    )
+    OmegaConf.save(config, folder / "config.yaml", resolve=True)
+    trainer.fit(module, data, ckpt_path=str(resumed) if resumed else None, weights_only=True)
+    if trainer.interrupted:
+        sys.exit(f"fsrvos: interrupted; go on with ckpt_path=last, the run is in {folder}")
+    if config.evaluate and trainer.is_global_zero:
+        device = module.device if module.device.type != "cpu" else trainer.strategy.root_device
+        score(module.model, data, config, folder, device)
+
+
+def find_resumed(config: DictConfig, folder: Path) -> Path | None:
+    """The checkpoint to go on from, if the config asks for one."""
+    if config.ckpt_path is None:
+        return None
+    if config.ckpt_path == "last":
+        return newest_checkpoint(folder.parent, exclude=folder)
+    return Path(config.ckpt_path)

@@ -1,0 +1,1 @@
+"""From annotation files to batches: categories, annotations, episodes, transforms, collation, data module."""

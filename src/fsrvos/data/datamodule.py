@@ -1,0 +1,206 @@
+"""The Lightning data module: from a data root and a group to loaders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property, partial
+from pathlib import Path
+
+import torch
+from lightning import LightningDataModule
+
+from fsrvos.data.annotations import Annotations
+from fsrvos.data.categories import held_out, training
+from fsrvos.data.collate import collate
+from fsrvos.data.datasets import TestDataset, TrainDataset
+from fsrvos.data.episodes import TestEpisodes, TrainEpisodes, check_counts
+from fsrvos.data.loading import EpisodeLoader, EpisodeSampler, ResumableLoader
+from fsrvos.data.support_episodes import SupportEpisodes
+from fsrvos.data.transforms import TestTransform, TrainTransform
+from fsrvos.errors import UserError
+from fsrvos.structures import EpisodeSpec
+
+VALIDATED = ("right", "wrong_support", "no_support")
+"""Conditions of the validation loaders, in order."""
+
+
+class EpisodeDataModule(LightningDataModule):
+    """Training, validation and test episodes of one group of one data set.
+
+    Training batches are padded to multiples of 32. Test batches hold one whole video each, at test size and
+    unpadded: the consumer cuts windows of ``window`` frames. Test episodes of all seeds come in one loader,
+    told apart by ``spec.seed``.
+
+    With ``layout="sailvos"`` there are no groups: all three categories are tested, and training is the
+    published fine-tuning on the support videos of ``seed``.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        layout: str = "ytvos",
+        group: int = 1,
+        seed: int = 0,
+        batch_size: int = 1,
+        num_workers: int = 0,
+        query_frames: int = 5,
+        support_frames: int = 5,
+        support_clips: int = 1,
+        episodes_per_category: int = 100,
+        window: int = 10,
+        val_episodes: int = 24,
+        max_test_per_category: int | None = None,
+        test_seeds: Sequence[int] = (0, 1, 2, 3, 4),
+        train_transform: TrainTransform | None = None,
+        test_transform: TestTransform | None = None,
+    ):
+        """Sets the module up without touching the disk.
+
+        Args:
+            root: Folder of the data set, or the folder that holds it under its published name.
+            layout: "ytvos" (also the synthetic set) or "sailvos".
+            group: 1-4, the group whose categories are held out.
+            seed: Seed of the training episodes, of the validation support and of fine-tuning.
+            batch_size: Training episodes of a batch, per device.
+            num_workers: Processes that read; 0 reads in this one. No result depends on it.
+            query_frames: T in training.
+            support_frames: S of a support clip.
+            support_clips: Support clips of an episode, each of another video.
+            episodes_per_category: Training episodes of each category in an epoch.
+            window: Query frames that a network gets at once in evaluation.
+            val_episodes: Test episodes that validate, spread over categories and videos.
+            max_test_per_category: At most so many test episodes of a category and seed; None for all.
+            test_seeds: Seeds of the test, each with its own support.
+            train_transform: Augmentation; the published one for None.
+            test_transform: Test size; the published one for None.
+
+        Raises:
+            UserError: If ``group`` is not 1-4 or a count is below 1.
+        """
+        super().__init__()
+        root, test_seeds = str(root), [int(test_seed) for test_seed in test_seeds]
+        held_out(group)
+        check_counts(batch_size=batch_size, val_episodes=val_episodes, test_seeds=len(test_seeds))
+        self.save_hyperparameters(ignore=["train_transform", "test_transform"], logger=False)
+        self.root = root
+        self.layout = layout
+        self.group = group
+        self.seed = seed
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.query_frames = query_frames
+        self.support_frames = support_frames
+        self.support_clips = support_clips
+        self.episodes_per_category = episodes_per_category
+        self.window = window
+        self.val_episodes = val_episodes
+        self.max_test_per_category = max_test_per_category
+        self.test_seeds = tuple(test_seeds)
+        self.train_transform = train_transform or TrainTransform()
+        self.test_transform = test_transform or TestTransform()
+
+    @cached_property
+    def annotations(self) -> Annotations:
+        """The annotations, read at first use."""
+        return Annotations(self.root, self.layout)
+
+    @property
+    def group_tested(self) -> int | None:
+        """The group whose categories are tested; None where the benchmark has none."""
+        return None if self.layout == "sailvos" else self.group
+
+    @property
+    def test_categories(self) -> tuple[str, ...]:
+        """Categories of the test: the group's held-out ones, or all of SAIL-VOS."""
+        categories = self.annotations.categories
+        return categories if self.layout == "sailvos" else held_out(self.group, categories)
+
+    @cached_property
+    def train_episodes(self) -> TrainEpisodes:
+        """Training episodes; of SAIL-VOS those of fine-tuning.
+
+        Raises:
+            UserError: If SAIL-VOS is to be fine-tuned with one seed and tested with others.
+        """
+        categories: tuple[str, ...] = training(self.group, self.annotations.categories)
+        kind = TrainEpisodes
+        if self.layout == "sailvos":
+            if self.test_seeds != (self.seed,):
+                raise UserError(
+                    f"test_seeds must be [{self.seed}], got {list(self.test_seeds)}: fine-tuning takes the"
+                    f" support videos of seed {self.seed}, and under other seeds these are test queries"
+                )
+            categories, kind = self.test_categories, SupportEpisodes
+        return kind(
+            self.annotations,
+            categories,
+            self.seed,
+            episodes_per_category=self.episodes_per_category,
+            query_frames=self.query_frames,
+            support_frames=self.support_frames,
+            support_clips=self.support_clips,
+        )
+
+    def test_episodes(self, seed: int) -> TestEpisodes:
+        """Returns the test episodes of one seed, with their controls."""
+        return TestEpisodes(
+            self.annotations,
+            self.test_categories,
+            seed,
+            window=self.window,
+            support_frames=self.support_frames,
+            support_clips=self.support_clips,
+            max_per_category=self.max_test_per_category,
+        )
+
+    def setup(self, stage: str | None = None) -> None:
+        """Reads the annotations, so that bad input is told before anything starts.
+
+        Raises:
+            UserError: One line on what is wrong with the data set or the group.
+        """
+        self.annotations.usable(self.test_categories)
+        if stage == "fit":
+            _ = self.train_episodes
+
+    def train_dataloader(self) -> ResumableLoader:
+        """Returns the loader of training batches, this rank's share."""
+        rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        dataset = TrainDataset(self.train_episodes, self.train_transform)
+        return ResumableLoader(
+            dataset,
+            batch_size=self.batch_size,
+            sampler=EpisodeSampler(len(dataset), rank=rank, world_size=world_size),
+            collate_fn=collate,
+            **self._reading(),
+        )
+
+    def val_dataloader(self) -> list[EpisodeLoader]:
+        """Returns a loader for each of ``VALIDATED``: a few held-out episodes, one window of each."""
+        episodes = self.test_episodes(self.seed)
+        right = [episodes.one_window(spec) for spec in episodes.subset(self.val_episodes)]
+        wrong = [spec for spec in map(episodes.wrong_support, right) if spec is not None]
+        return [
+            self.episode_loader(specs) for specs in (right, wrong, [episodes.no_support(s) for s in right])
+        ]
+
+    def test_dataloader(self) -> EpisodeLoader:
+        """Returns the loader of the test episodes of all seeds, seed after seed, each a whole video."""
+        specs = []
+        for seed in self.test_seeds:
+            episodes = self.test_episodes(seed)
+            specs += [episodes.spec(index) for index in range(len(episodes))]
+        return self.episode_loader(specs)
+
+    def episode_loader(self, specs: Sequence[EpisodeSpec]) -> EpisodeLoader:
+        """Returns a loader of any episodes at test size, one in a batch, such as a test's controls."""
+        return EpisodeLoader(
+            TestDataset(self.annotations, specs, self.test_transform),
+            batch_size=1,
+            collate_fn=partial(collate, pad_to_multiple_of=1),
+            **self._reading(),
+        )
+
+    def _reading(self) -> dict:
+        workers = {"persistent_workers": True, "prefetch_factor": 2} if self.num_workers else {}
+        return {"num_workers": self.num_workers, "pin_memory": torch.cuda.is_available(), **workers}

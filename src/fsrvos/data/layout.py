@@ -1,0 +1,104 @@
+"""Where a benchmark's files lie below a data root."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fsrvos.errors import UserError
+
+FOLDERS = {"ytvos": ("Mini-Ref-YouTube-VOS",), "sailvos": ("Mini-Ref-SAIL-VOS", "mini-SAIL-VOS")}
+_META_NAMES = ("meta.json", "train.json")
+_IMAGES = {
+    "ytvos": (("JPEGImages", ".jpg"),),
+    "sailvos": (("Images", ".bmp"), ("JPEGImages", ".jpg")),
+}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths of one data set.
+
+    Attributes:
+        name: "ytvos" or "sailvos".
+        root: The data set's own folder.
+        meta: JSON with the objects of each video.
+        expressions: JSON with the frames and expressions of each video.
+        images: Folder of the videos' frame folders.
+        suffix: Suffix of the frames.
+        masks: Folder of the videos' mask folders.
+    """
+
+    name: str
+    root: Path
+    meta: Path
+    expressions: Path
+    images: Path
+    suffix: str
+    masks: Path
+
+    def frame(self, video: str, frame: str) -> Path:
+        """Returns the path of one frame."""
+        return self.images / video / f"{frame}{self.suffix}"
+
+    def mask(self, video: str, frame: str) -> Path:
+        """Returns the path of one mask."""
+        return self.masks / video / f"{frame}.png"
+
+
+def locate(root: str | Path, name: str) -> Layout:
+    """Finds a data set: at ``root``, in the folder of its name inside, or at the parent of a ``train``.
+
+    Args:
+        root: Folder of the data set or of all data sets.
+        name: "ytvos" (Mini-Ref-YouTube-VOS and everything in its layout) or "sailvos" (both of its layouts).
+
+    Raises:
+        UserError: If the layout is unknown, or the root, a JSON file or the frame folder is missing.
+    """
+    if name not in FOLDERS:
+        raise UserError(f"layout must be one of {', '.join(FOLDERS)}, got {name!r}")
+    root = Path(root).expanduser()
+    if not root.is_dir():
+        raise UserError(
+            f"{root}: no such data root; give the folder of {FOLDERS[name][0]} (paths.data), or write one"
+            " with `fsrvos-data synth --out DIR`"
+        )
+    bases = [root, *(root / folder for folder in FOLDERS[name])]
+    if root.name == "train":
+        bases.append(root.parent)
+    candidates = [(base, *found) for base in bases for found in _arrangements(base, name)]
+    # All complete sets come before those with one JSON only, which are worth an error that names the other.
+    for demand in (all, any):
+        for base, metas, expressions, folder in candidates:
+            if demand((any(path.is_file() for path in metas), expressions.is_file())):
+                return _checked(name, base, metas, expressions, folder)
+    raise UserError(
+        f"{root}: holds no {FOLDERS[name][0]}: neither train/meta.json nor"
+        " meta_expressions/train/meta_expressions.json is there or in a folder of that name"
+    )
+
+
+def _arrangements(base: Path, name: str) -> list[tuple[list[Path], Path, Path]]:
+    """Lists (meta files, expressions file, folder of frames and masks) of each arrangement of a layout."""
+    train = base / "train"
+    arrangements = [
+        ([train / meta for meta in _META_NAMES], base / "meta_expressions/train/meta_expressions.json", train)
+    ]
+    if name == "sailvos":
+        arrangements.append(([base / meta for meta in _META_NAMES], base / "meta_expressions.json", base))
+    return arrangements
+
+
+def _checked(name: str, base: Path, metas: list[Path], expressions: Path, folder: Path) -> Layout:
+    meta = next((path for path in metas if path.is_file()), None)
+    if meta is None:
+        raise UserError(
+            f"{metas[0]}: missing (train.json would do as well); it names the objects of each video"
+        )
+    if not expressions.is_file():
+        raise UserError(f"{expressions}: missing; it lists the frames and expressions of each video")
+    for images, suffix in _IMAGES[name]:
+        if (folder / images).is_dir():
+            return Layout(name, base, meta, expressions, folder / images, suffix, folder / "Annotations")
+    raise UserError(f"{folder / _IMAGES[name][0][0]}: missing; it holds a folder of frames for each video")

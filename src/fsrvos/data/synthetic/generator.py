@@ -1,0 +1,195 @@
+"""Makes the whole benchmark: many videos at once, one folder, complete or not there at all."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from fsrvos.data.synthetic.categories import CATEGORIES
+from fsrvos.data.synthetic.film import shoot
+from fsrvos.data.synthetic.patterns import DESCRIPTIONS
+from fsrvos.data.synthetic.preview import preview
+from fsrvos.data.synthetic.writer import Entry, write
+from fsrvos.errors import UserError
+
+NAME = "Mini-Ref-Synthetic"
+VERSION = 1
+"""Goes up whenever the same parameters make other bytes."""
+
+Progress = Callable[[int, int], None]
+_Task = tuple[int, int, int, int, tuple[int, int], str]
+
+
+def generate(
+    out: str | Path,
+    *,
+    seed: int = 0,
+    videos_per_category: int = 6,
+    frames: int = 12,
+    size: tuple[int, int] = (112, 192),
+    workers: int | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Makes Mini-Ref-Synthetic: 48 * ``videos_per_category`` videos in the layout of Mini-Ref-YouTube-VOS.
+
+    The bytes depend on seed, videos_per_category, frames and size alone. A finished folder of the same
+    parameters is left as it is. The folder appears when everything in it is written.
+
+    Args:
+        out: The data root to make.
+        seed: Non-negative.
+        videos_per_category: Videos in which a category is the primary one, 1-999. With an even number a
+            quarter to a third of the episodes, as training draws them, have a same-category distractor, and
+            55 to 65 percent bear the noun alone.
+        frames: Frames a video, 4-9999.
+        size: Height and width of the frames in pixels, 48-2048 each, no side over 3 times the other.
+        workers: Processes; None for one per available core.
+        overwrite: Replace an earlier Mini-Ref-Synthetic. No other folder is ever replaced.
+        progress: Told (videos done, videos in all) after every video.
+
+    Returns:
+        The data root.
+
+    Raises:
+        UserError: For parameters out of range, and when ``out`` holds something else.
+    """
+    root = Path(out)
+    parameters = _checked(seed, videos_per_category, frames, size)
+    if workers is not None and workers < 1:
+        raise UserError(f"workers must be at least 1, got {workers}")
+    if _is_there(root, parameters, overwrite):
+        return root
+    numbers = range(1, len(CATEGORIES) + 1)
+    tasks = [(seed, n, take, frames, size) for n in numbers for take in range(videos_per_category)]
+    with _beside(root) as partial:
+        entries = []
+        for entry in _entries([(*task, str(partial)) for task in tasks], workers or _cores()):
+            entries.append(entry)
+            if progress is not None:
+                progress(len(entries), len(tasks))
+        _write_json(partial, entries, parameters)
+        preview(partial, entries)
+    return root
+
+
+def _checked(seed: int, videos: int, frames: int, size: tuple[int, int]) -> dict[str, Any]:
+    bounds = {
+        "seed": (seed, 0, 2**63 - 1),
+        "videos_per_category": (videos, 1, 999),
+        "frames": (frames, 4, 9999),
+        "height": (size[0], 48, 2048),
+        "width": (size[1], 48, 2048),
+    }
+    for name, (value, low, high) in bounds.items():
+        if not low <= value <= high:
+            raise UserError(f"{name} must be {low}-{high}, got {value}")
+    if max(size) > 3 * min(size):
+        raise UserError(f"no side of a frame may be over 3 times the other one, got {size[0]}x{size[1]}")
+    return {
+        "version": VERSION,
+        "seed": seed,
+        "videos_per_category": videos,
+        "frames": frames,
+        "size": list(size),
+    }
+
+
+def _parameters_of(root: Path) -> dict[str, Any] | None:
+    """What a folder was made with, None when it is no Mini-Ref-Synthetic."""
+    try:
+        described = json.loads((root / "categories.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(described, dict) or described.get("name") != NAME:
+        return None
+    return described.get("parameters")
+
+
+def _is_there(root: Path, parameters: dict[str, Any], overwrite: bool) -> bool:
+    """Whether the folder is finished already; raises when it must not be touched."""
+    if not root.exists() or (root.is_dir() and not any(root.iterdir())):
+        return False
+    made_with = _parameters_of(root)
+    if made_with is None:
+        raise UserError(f"{root} exists and is no {NAME}: choose another folder, or move it away")
+    if overwrite:
+        return False
+    if made_with != parameters:
+        asked = ", ".join(
+            f"{k}={parameters[k]} (there: {v})" for k, v in made_with.items() if parameters.get(k) != v
+        )
+        raise UserError(
+            f"{root} was made with other parameters than {asked}: choose another folder or --overwrite"
+        )
+    return True
+
+
+@contextmanager
+def _beside(root: Path) -> Iterator[Path]:
+    """A folder beside ``root`` that takes its place when the block ends well, and goes when it doesn't."""
+    root = root.absolute()
+    partial = root.with_name(f".{root.name}.partial-{os.getpid()}")
+    replaced = root.with_name(f".{root.name}.replaced-{os.getpid()}")
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        if root.exists():
+            root.rename(replaced)
+        partial.rename(root)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(replaced, ignore_errors=True)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _entries(tasks: list[_Task], workers: int) -> Iterator[Entry]:
+    """Makes the videos, in order."""
+    if workers == 1:
+        yield from map(_make, tasks)
+        return
+    # Forked where possible: the workers need nothing but NumPy and Pillow, which are loaded here already.
+    method = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
+    pool = ProcessPoolExecutor(min(workers, len(tasks)), mp_context=multiprocessing.get_context(method))
+    try:
+        yield from pool.map(_make, tasks, chunksize=2)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _make(task: _Task) -> Entry:
+    seed, number, take, frames, size, root = task
+    return write(shoot(seed, number, take, frames, size), Path(root))
+
+
+def _write_json(root: Path, entries: list[Entry], parameters: dict[str, Any]) -> None:
+    described = {c.noun: f"{c.silhouette} with {DESCRIPTIONS[c.pattern]}" for c in CATEGORIES}
+    worn = {
+        c.noun: {"silhouette": c.silhouette, "pattern": c.pattern, "description": described[c.noun]}
+        for c in CATEGORIES
+    }
+    files: dict[str, dict[str, Any]] = {
+        "meta_expressions/train/meta_expressions.json": {"videos": {e.video: e.expressions for e in entries}},
+        "train/meta.json": {"videos": {e.video: e.objects for e in entries}},
+        "scenes.json": {"videos": {e.video: e.scene for e in entries}},
+        "categories.json": {
+            "name": NAME,
+            "parameters": parameters,
+            "categories": [c.noun for c in CATEGORIES],
+            "descriptions": worn,
+        },
+    }
+    for name, value in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")

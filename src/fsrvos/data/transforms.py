@@ -1,0 +1,157 @@
+"""Training and test transforms of a whole clip: one draw for all its frames, its masks and its phrase."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fsrvos.data import captions
+from fsrvos.data.clips import AnnotatedClip
+from fsrvos.data.draws import pick
+from fsrvos.data.photometric import distort
+from fsrvos.data.resizing import resize, resized_size
+from fsrvos.errors import UserError
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+_CROP_ATTEMPTS = 10
+
+
+def normalise(frames: Tensor) -> Tensor:
+    """Scales (T, 3, H, W) float frames in [0, 1] to the mean and deviation of ImageNet."""
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    return (frames - mean) / std
+
+
+class TestTransform:
+    """Resizes to one short side; draws nothing.
+
+    Attributes:
+        rename_probability: Always 0.
+    """
+
+    rename_probability = 0.0
+
+    def __init__(self, short_side: int | None = 360, max_long_side: int | None = 640):
+        """Sets the sides in pixels; ``short_side=None`` keeps the native size, no maximum is no limit."""
+        self.short_side = short_side
+        self.max_long_side = max_long_side
+
+    def __call__(
+        self, clip: AnnotatedClip, rng: np.random.Generator, keep: int | None = None
+    ) -> AnnotatedClip:
+        """Transforms a clip as read; ``rng`` and ``keep`` are those of `TrainTransform` and not used."""
+        frames, masks = clip.frames, clip.masks
+        if self.short_side is not None:
+            size = _size(masks, self.short_side, self.max_long_side)
+            frames, masks = resize(frames, masks, size)
+        return AnnotatedClip(normalise(_unit(frames)), masks, captions.plain(clip.expression))
+
+
+class TrainTransform:
+    """The published augmentation: flip, photometric distortion, and a resize or a resize-crop-resize.
+
+    All sizes are arguments, so that small frames keep the same recipe at a smaller scale.
+    """
+
+    def __init__(
+        self,
+        short_sides: Sequence[int] = (288, 320, 352, 392, 416, 448, 480, 512),
+        max_long_side: int | None = 640,
+        flip: float = 0.5,
+        photometric: bool = True,
+        crop: bool = True,
+        crop_short_sides: Sequence[int] = (400, 500, 600),
+        crop_min: int = 384,
+        crop_max: int = 600,
+        rename_probability: float = 0.0,
+    ):
+        """Sets the augmentation.
+
+        Args:
+            short_sides: Short sides to draw from, in pixels.
+            max_long_side: Longest side of a resized frame, in pixels; None for no limit.
+            flip: Probability of a horizontal flip, which also swaps left and right in the phrase.
+            photometric: Whether brightness, contrast, saturation and hue vary.
+            crop: Whether half of the clips are resized to one of ``crop_short_sides`` and cropped first.
+            crop_short_sides: Short sides before a crop, in pixels.
+            crop_min: Smallest side of a crop, in pixels; a smaller frame keeps that side whole.
+            crop_max: Largest side of a crop, in pixels.
+            rename_probability: Probability that an episode calls its category by a pseudo-word.
+
+        Raises:
+            UserError: If a probability is outside [0, 1] or a size below 1.
+        """
+        self.short_sides = tuple(int(side) for side in short_sides)
+        self.max_long_side = max_long_side
+        self.flip = flip
+        self.photometric = photometric
+        self.crop = crop
+        self.crop_short_sides = tuple(int(side) for side in crop_short_sides)
+        self.crop_min = crop_min
+        self.crop_max = crop_max
+        self.rename_probability = rename_probability
+        for name, value in (("flip", flip), ("rename_probability", rename_probability)):
+            if not 0 <= value <= 1:
+                raise UserError(f"{name} must be a probability in [0, 1], got {value}")
+        for name, sides in (("short_sides", self.short_sides), ("crop_short_sides", self.crop_short_sides)):
+            if not sides or min(sides) < 1:
+                raise UserError(f"{name} must list sizes of at least 1 pixel, got {list(sides)}")
+        if not 1 <= crop_min <= crop_max:
+            raise UserError(f"crop_min must be 1 to crop_max ({crop_max}), got {crop_min}")
+
+    def __call__(
+        self, clip: AnnotatedClip, rng: np.random.Generator, keep: int | None = None
+    ) -> AnnotatedClip:
+        """Transforms a clip as read.
+
+        Args:
+            clip: Frames (T, 3, H, W) uint8.
+            rng: Source of all draws.
+            keep: Index of a frame whose object a crop must not lose, where the clip shows it there (the
+                middle frame of a support clip, without which it would support nothing).
+
+        Returns:
+            The clip, normalised; frames that lost the object have an empty mask.
+        """
+        frames, masks, expression = clip.frames, clip.masks, clip.expression
+        # The colours change last, on the smaller picture: a map of single pixels may wait for the geometry.
+        if rng.random() < self.flip:
+            frames, masks, expression = frames.flip(-1), masks.flip(-1), captions.mirror(expression)
+        if self.crop and rng.random() < 0.5:
+            frames, masks = self._cropped(frames, masks, rng, keep)
+        size = _size(masks, pick(rng, self.short_sides), self.max_long_side)
+        frames, masks = resize(frames, masks, size)
+        colours = _unit(frames)
+        if self.photometric:
+            colours = distort(colours, rng)
+        return AnnotatedClip(normalise(colours), masks, captions.plain(expression))
+
+    def _cropped(
+        self, frames: Tensor, masks: Tensor, rng: np.random.Generator, keep: int | None
+    ) -> tuple[Tensor, Tensor]:
+        size = _size(masks, pick(rng, self.crop_short_sides))
+        resized_frames, resized_masks = resize(frames, masks, size)
+        for _ in range(_CROP_ATTEMPTS):
+            rows, columns = (self._side(side, rng) for side in size)
+            cropped = resized_masks[:, rows, columns]
+            if keep is None or cropped[keep].any() or not masks[keep].any():
+                return resized_frames[:, :, rows, columns], cropped
+        return frames, masks
+
+    def _side(self, side: int, rng: np.random.Generator) -> slice:
+        """Draws the extent of a crop along one side of the frame."""
+        extent = int(rng.integers(min(self.crop_min, side), min(self.crop_max, side) + 1))
+        start = int(rng.integers(side - extent + 1))
+        return slice(start, start + extent)
+
+
+def _unit(frames: Tensor) -> Tensor:
+    return frames.contiguous().float().div_(255)
+
+
+def _size(masks: Tensor, short_side: int, max_long_side: int | None = None) -> tuple[int, int]:
+    return resized_size(masks.shape[-2], masks.shape[-1], short_side, max_long_side)

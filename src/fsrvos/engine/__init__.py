@@ -1,0 +1,1 @@
+"""Training and evaluation: matcher, criterion, optimizers, metrics, Lightning module, callbacks."""

@@ -1,0 +1,167 @@
+"""The training loss: every decoder layer matched and scored on its own (model.md section 9)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, distributed, nn
+
+from fsrvos.engine.matcher import Matcher, check_weights
+from fsrvos.ops.boxes import cxcywh_to_xyxy, generalized_iou
+from fsrvos.ops.losses import dice_loss, full_precision, mean_over_frames, sample_masks, sigmoid_focal_loss
+from fsrvos.structures import Prediction, Targets
+
+
+@dataclass
+class Losses:
+    """What a criterion found.
+
+    Attributes:
+        total: Weighted sum of all terms, a scalar to call ``backward`` on.
+        terms: Unweighted, detached scalars: "class", "l1", "giou", "mask", "dice" of the last decoder layer,
+            the same with "_0", "_1", ... for the earlier ones (first to last), and "affinity_mask",
+            "affinity_dice" where the affinity is supervised.
+        matched: (B,) int64, the query matched in the last layer.
+    """
+
+    total: Tensor
+    terms: dict[str, Tensor]
+    matched: Tensor
+
+
+class Criterion(nn.Module):
+    """Focal class loss, L1 and GIoU of boxes, focal and dice loss of masks, over all decoder layers.
+
+    Every term is a sum over the batch divided by n, the number of visible frames of the batch averaged
+    over ranks (at least 1). With gradients averaged over ranks, as DistributedDataParallel does, two ranks of
+    one clip equal one rank of two clips.
+
+    Args:
+        class_weight: Weight of the class loss: summed over frames and queries; positive is the matched query
+            on frames where the object is visible.
+        l1_weight: Weight of the boxes' L1 distance: summed over coordinates and all frames (an invisible
+            object has a zero box).
+        giou_weight: Weight of one minus the generalized IoU, summed over all frames.
+        mask_weight: Weight of the masks' focal loss: mean over a clip's frames and cells, padding included.
+        dice_weight: Weight of the masks' dice loss over a whole clip.
+        affinity_mask_weight: Weight of the focal loss on ``Prediction.affinity_masks``; 0 leaves it out.
+        affinity_dice_weight: Weight of the dice loss on them; 0 leaves it out.
+        matcher: How queries are matched; the published costs when None.
+
+    Raises:
+        ValueError: A negative or non-finite weight.
+    """
+
+    def __init__(
+        self,
+        class_weight: float = 2.0,
+        l1_weight: float = 5.0,
+        giou_weight: float = 2.0,
+        mask_weight: float = 2.0,
+        dice_weight: float = 5.0,
+        affinity_mask_weight: float = 0.0,
+        affinity_dice_weight: float = 0.0,
+        matcher: Matcher | None = None,
+    ) -> None:
+        super().__init__()
+        self.layer_weights = {
+            "class": class_weight,
+            "l1": l1_weight,
+            "giou": giou_weight,
+            "mask": mask_weight,
+            "dice": dice_weight,
+        }
+        self.affinity_weights = {"affinity_mask": affinity_mask_weight, "affinity_dice": affinity_dice_weight}
+        check_weights(self.layer_weights | self.affinity_weights)
+        self.matcher = Matcher() if matcher is None else matcher
+
+    def forward(
+        self, prediction: Prediction, targets: Targets, frame_padding_mask: Tensor | None = None
+    ) -> Losses:
+        """Scores a prediction and its auxiliary layers, in float32 at least, under autocast too.
+
+        Under ``torch.distributed`` this is a collective call: every rank must make it equally often.
+
+        Args:
+            prediction: Last decoder layer, earlier ones in ``auxiliary``, masks of every query.
+            targets: Truth, padded as the frames are.
+            frame_padding_mask: (B, T) bool, True where a frame is padded whole and so counts nowhere,
+                ``clip.padding_mask.flatten(2).all(-1)``; None when every frame is one.
+
+        Returns:
+            The losses.
+
+        Raises:
+            ValueError: Shapes that do not belong together, or an affinity loss without affinity masks.
+        """
+        is_frame = (
+            ~frame_padding_mask if frame_padding_mask is not None else torch.ones_like(targets.is_visible)
+        )
+        is_visible = targets.is_visible & is_frame
+        n = self._visible_frames(is_visible)
+        total = prediction.logits.new_zeros((), dtype=n.dtype)
+        terms: dict[str, Tensor] = {}
+        layers = {f"_{i}": layer for i, layer in enumerate(prediction.auxiliary)} | {"": prediction}
+        for suffix, layer in layers.items():
+            matched = self.matcher(layer, targets, frame_padding_mask)
+            for name, loss in _layer_losses(layer, targets, matched, is_frame, is_visible).items():
+                terms[name + suffix] = loss / n
+                total = total + self.layer_weights[name] * terms[name + suffix]
+        if any(self.affinity_weights.values()):
+            for name, loss in _affinity_losses(prediction.affinity_masks, targets, is_frame).items():
+                terms[name] = loss / n
+                total = total + self.affinity_weights[name] * terms[name]
+        return Losses(total, {name: term.detach() for name, term in terms.items()}, matched)
+
+    @staticmethod
+    def _visible_frames(is_visible: Tensor) -> Tensor:
+        """Number of visible frames, averaged over ranks, at least 1."""
+        count = is_visible.sum().float()
+        if distributed.is_available() and distributed.is_initialized():
+            distributed.all_reduce(count)
+            count = count / distributed.get_world_size()
+        return count.clamp(min=1)
+
+
+def _layer_losses(
+    layer: Prediction, targets: Targets, matched: Tensor, is_frame: Tensor, is_visible: Tensor
+) -> dict[str, Tensor]:
+    """Sums over the batch of one layer's five losses; ``matched`` (B,), the rest (B, T)."""
+    clips = torch.arange(len(matched), device=matched.device)
+    # What a network says of a frame that is none may be NaN, which a weight of 0 would not silence.
+    logits = full_precision(layer.logits).masked_fill(~is_frame[..., None], 0.0)
+    boxes = full_precision(layer.boxes[clips, :, matched]).masked_fill(~is_frame[..., None], 0.0)
+    target_boxes = targets.boxes.to(boxes.dtype)
+    is_positive = torch.zeros_like(logits)
+    is_positive[clips, :, matched] = is_visible.to(logits.dtype)
+    giou = generalized_iou(cxcywh_to_xyxy(boxes), cxcywh_to_xyxy(target_boxes))
+    mask, dice = _mask_losses(layer.masks[clips, :, matched], targets.masks, is_frame, stride=4)
+    return {
+        "class": (sigmoid_focal_loss(logits, is_positive) * is_frame[..., None]).sum(),
+        "l1": ((boxes - target_boxes).abs().sum(-1) * is_frame).sum(),
+        "giou": ((1 - giou) * is_frame).sum(),
+        "mask": mask,
+        "dice": dice,
+    }
+
+
+def _affinity_losses(affinity_masks: Tensor | None, targets: Targets, is_frame: Tensor) -> dict[str, Tensor]:
+    """Sums over the batch of the losses of masks (B, T, h8, w8) read off the affinity."""
+    if affinity_masks is None:
+        raise ValueError(
+            "the affinity losses have a weight but the model gives no affinity_masks: "
+            "set affinity_mask_weight=0 and affinity_dice_weight=0, or a model with that head"
+        )
+    mask, dice = _mask_losses(affinity_masks, targets.masks, is_frame, stride=8)
+    return {"affinity_mask": mask, "affinity_dice": dice}
+
+
+def _mask_losses(logits: Tensor, masks: Tensor, is_frame: Tensor, stride: int) -> tuple[Tensor, Tensor]:
+    """Focal loss (mean over a clip's cells) and dice (over a clip) of (B, T, h, w), summed over clips."""
+    is_cell = is_frame[..., None, None]
+    targets = sample_masks(masks, logits.shape[-2], logits.shape[-1], stride) & is_cell
+    focal = sigmoid_focal_loss(full_precision(logits).masked_fill(~is_cell, 0.0), targets)
+    no_object = torch.finfo(focal.dtype).min  # sigmoid 0: cells of no frame add nothing to the dice sums
+    dice = dice_loss(full_precision(logits).masked_fill(~is_cell, no_object).flatten(1), targets.flatten(1))
+    return mean_over_frames(focal.mean((-2, -1)), is_frame).sum(), dice.sum()

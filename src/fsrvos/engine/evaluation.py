@@ -1,0 +1,146 @@
+"""Evaluation: test episodes and their controls, window by window, to frame scores (protocol.md sections 2, 4, 6)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fsrvos.data.clip_draws import evaluation_windows
+from fsrvos.data.clips import native_masks
+from fsrvos.data.datamodule import EpisodeDataModule
+from fsrvos.engine.scores import CONDITIONS, FrameScore, paper_size, score_clip
+from fsrvos.errors import UserError
+from fsrvos.models.cma import CMA
+from fsrvos.models.mask_head import STRIDE
+from fsrvos.structures import Batch, Clip, EpisodeSpec, Segmentation
+
+
+@dataclass
+class Trial:
+    """One episode under one condition, segmented and scored.
+
+    Attributes:
+        condition: One of ``CONDITIONS``.
+        spec: The episode as drawn, before a control disturbed it.
+        batch: What the network saw: one episode.
+        masks: (T, H0, W0) bool at native size.
+        truth: (T, H0, W0) bool at native size.
+        records: T frame scores.
+    """
+
+    condition: str
+    spec: EpisodeSpec
+    batch: Batch
+    masks: Tensor
+    truth: Tensor
+    records: list[FrameScore] = field(default_factory=list)
+
+    @property
+    def similarity(self) -> float:
+        """Mean J over the frames, in [0, 1]."""
+        return sum(record.J for record in self.records) / len(self.records)
+
+
+def planned(data: EpisodeDataModule, conditions: Sequence[str]) -> list[tuple[str, EpisodeSpec, EpisodeSpec]]:
+    """All that an evaluation segments: (condition, episode as drawn, episode as disturbed).
+
+    Raises:
+        UserError: An unknown condition.
+    """
+    if unknown := [c for c in conditions if c not in CONDITIONS]:
+        raise UserError(
+            f"evaluation.conditions must be among {', '.join(CONDITIONS)}; got {', '.join(unknown)}"
+        )
+    trials = []
+    for seed in data.test_seeds:
+        episodes = data.test_episodes(seed)
+        for index in range(len(episodes)):
+            spec = episodes.spec(index)
+            for condition in conditions:
+                shown = spec if condition == "right" else getattr(episodes, condition)(spec)
+                if shown is not None:
+                    trials.append((condition, spec, shown))
+    return trials
+
+
+def evaluate(
+    model: CMA,
+    data: EpisodeDataModule,
+    conditions: Sequence[str] = CONDITIONS,
+    device: str | torch.device = "cpu",
+    on_trial: Callable[[int, int], None] | None = None,
+) -> Iterator[Trial]:
+    """Segments and scores every test episode of every seed under every condition.
+
+    Args:
+        model: The network; left in evaluation mode.
+        data: Says what is tested, with how many seeds, windows and at which size.
+        conditions: Which of ``CONDITIONS``.
+        device: Where to run.
+        on_trial: Told (done, total) after every trial.
+
+    Yields:
+        Trials in the order of ``planned``.
+    """
+    model = model.to(device).eval()
+    plan = planned(data, conditions)
+    loader = data.episode_loader([shown for _, _, shown in plan])
+    for done, ((condition, spec, _), batch) in enumerate(zip(plan, loader, strict=True), start=1):
+        native = batch.native_sizes[0]
+        logits, paper_logits = segment_video(
+            model, batch.to(device), data.window, [native, paper_size(*native)]
+        )
+        truth = native_masks(data.annotations, spec.query)
+        kind = data.annotations.expression(spec.query.video, spec.query.expression_id).kind or ""
+        trial = Trial(condition, spec, batch, logits > 0, truth)
+        trial.records = score_clip(
+            spec, trial.masks, truth, paper_logits > 0, condition=condition, seed=spec.seed, kind=kind
+        )
+        if on_trial is not None:
+            on_trial(done, len(plan))
+        yield trial
+
+
+def segment_video(model: CMA, batch: Batch, window: int, sizes: list[tuple[int, int]]) -> list[Tensor]:
+    """Segments a whole video window by window; each window chooses its own query (model.md section 10).
+
+    Args:
+        model: The network, in evaluation mode.
+        batch: One episode with all frames of its video.
+        window: Frames at once.
+        sizes: (H, W) of the results wanted.
+
+    Returns:
+        Mask logits (T, H, W) on the CPU, one for each size.
+    """
+    clip = batch.query
+    results: list[list[Tensor]] = [[] for _ in sizes]
+    for cut in evaluation_windows(clip.frames.shape[1], window):
+        part = replace(clip, frames=clip.frames[:, cut], padding_mask=clip.padding_mask[:, cut])
+        segmentation = model.segment(part, batch.support)
+        for size, result in zip(sizes, results, strict=True):
+            result.append(mask_logits(segmentation, part, [size])[0].cpu())
+    return [torch.cat(result) for result in results]
+
+
+def mask_logits(segmentation: Segmentation, clip: Clip, sizes: list[tuple[int, int]]) -> list[Tensor]:
+    """Mask logits at the sizes wanted (model.md section 10).
+
+    Args:
+        segmentation: Masks at stride 4 of the padded frames.
+        clip: The clips that were segmented.
+        sizes: (H, W) wanted for each clip.
+
+    Returns:
+        B tensors (T, H, W).
+    """
+    resized = []
+    for masks, (h, w), size in zip(segmentation.masks, clip.sizes.tolist(), sizes, strict=True):
+        real = masks[:, None, : math.ceil(h / STRIDE), : math.ceil(w / STRIDE)].float()
+        resized.append(F.interpolate(real, size, mode="bilinear", align_corners=False)[:, 0])
+    return resized

@@ -1,0 +1,82 @@
+"""The LightningModule: the network, its loss, its optimizer, and validation that watches the controls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from torch import Tensor
+
+from fsrvos.data.datamodule import VALIDATED
+from fsrvos.engine.criterion import Criterion
+from fsrvos.engine.evaluation import mask_logits
+from fsrvos.engine.metrics import RegionSimilarity
+from fsrvos.engine.optimizers import Recipe
+from fsrvos.models.cma import CMA
+from fsrvos.structures import Batch
+
+
+class SegmentationModule(L.LightningModule):
+    """Trains a network on episodes.
+
+    Args:
+        model: The network; it keeps its own layers, this class only drives it.
+        criterion: The loss.
+        optimizer: Optimizer and schedule.
+    """
+
+    def __init__(self, model: CMA, criterion: Criterion, optimizer: Recipe) -> None:
+        super().__init__()
+        self.model, self.criterion, self.recipe = model, criterion, optimizer
+        self.similarity = torch.nn.ModuleDict({condition: RegionSimilarity() for condition in VALIDATED})
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Loss of a batch of episodes."""
+        prediction = self.model(batch.query, batch.support)
+        assert batch.targets is not None
+        losses = self.criterion(prediction, batch.targets, batch.query.padding_mask.flatten(2).all(-1))
+        size = len(batch.specs)
+        self.log("train/loss", losses.total, prog_bar=True, batch_size=size)
+        self.log_dict({f"train/{name}": term for name, term in losses.terms.items()}, batch_size=size)
+        return losses.total
+
+    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Region similarity on held-out episodes, one loader a condition: right, wrong, no support."""
+        assert batch.targets is not None
+        condition = VALIDATED[dataloader_idx]
+        segmentation = self.model.segment(batch.query, batch.support)
+        similarity = self.similarity[condition]
+        assert isinstance(similarity, RegionSimilarity)
+        sizes = [(h, w) for h, w in batch.query.sizes.tolist()]
+        for logits, truth, (h, w) in zip(
+            mask_logits(segmentation, batch.query, sizes), batch.targets.masks, sizes, strict=True
+        ):
+            similarity(logits > 0, truth[:, :h, :w])
+        name = "val/J" if condition == "right" else f"val/J_{condition}"
+        self.log(
+            name,
+            similarity,
+            on_epoch=True,
+            prog_bar=True,
+            add_dataloader_idx=False,
+            batch_size=len(batch.specs),
+        )
+
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        """Optimizer and schedule of the recipe."""
+        steps = self.trainer.estimated_stepping_batches
+        optimizer, schedule = self.recipe.build(self.model, int(steps))
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule.scheduler, "interval": schedule.interval},
+        }
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """Moves a batch."""
+        return batch.to(device)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Makes the file self-describing: primitives from which the network can be built again."""
+        checkpoint["fsrvos"] = {"model": self.model.config}
