@@ -196,14 +196,29 @@ class Prediction(Movable):
         boxes: (B, T, Q, 4) cxcywh in [0, 1].
         masks: (B, T, Q, h, w) mask logits at stride 4, or (B, T, 1, h, w) of the chosen query at inference.
         auxiliary: The same of the earlier decoder layers, first to last.
-        affinity_masks: (B, T, h8, w8) mask logits read off the affinity at stride 8, when the model has that head.
+        matches: How the clip matches its support at strides 8, 16, 32, 64, of a network whose affinity may rest.
     """
 
     logits: Tensor
     boxes: Tensor
     masks: Tensor
     auxiliary: list[Prediction] = field(default_factory=list)
-    affinity_masks: Tensor | None = None
+    matches: list[Match] = field(default_factory=list)
+
+
+@dataclass
+class Match(Movable):
+    """Cross-affinity of one level, as its losses read it.
+
+    Attributes:
+        logits: (B, T, h, w) how well a position matches the support's object.
+        asked: (B, T, h, w, c) what the positions ask the support's keys with.
+        prototypes: (B, c) mean key of the support's object; zeros without support.
+    """
+
+    logits: Tensor
+    asked: Tensor
+    prototypes: Tensor
 
 
 @dataclass

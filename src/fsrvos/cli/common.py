@@ -11,6 +11,7 @@ from typing import Any
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.utils import instantiate
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
@@ -27,6 +28,11 @@ def config_directory() -> str:
         if (directory / "train.yaml").is_file():
             return str(directory)
     raise FileNotFoundError(f"no configs beside the package at {package}: the installation is broken")
+
+
+def build(config: DictConfig, **arguments: Any) -> Any:
+    """Instantiates a node; arguments arrive as plain lists and dicts, so none of Hydra's types gets saved."""
+    return instantiate(config, _convert_="all", **arguments)
 
 
 def run_folder() -> Path:

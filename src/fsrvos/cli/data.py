@@ -6,10 +6,11 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import NoReturn
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from fsrvos.data.synthetic import generate
 from fsrvos.errors import UserError
@@ -76,16 +77,17 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _synth(arguments: argparse.Namespace) -> None:
-    done = 0
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    # No refreshing thread: worker processes are forked while the bar is up.
-    with Progress(*columns, console=Console(stderr=True), auto_refresh=False) as bar:
-        task = bar.add_task("videos", total=None, visible=False)
+    columns = (TextColumn("videos"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    # No refreshing thread: worker processes are forked before the first video is done, and perhaps after it.
+    bar = Progress(*columns, console=Console(stderr=True), auto_refresh=False)
+    task: TaskID | None = None
+    with ExitStack() as stack:
 
-        def progress(finished: int, total: int) -> None:
-            nonlocal done
-            done = finished
-            bar.update(task, completed=finished, total=total, visible=True, refresh=True)
+        def progress(done: int, total: int) -> None:
+            nonlocal task
+            if task is None:  # not before: what is refused shows no bar
+                task = stack.enter_context(bar).add_task("videos", total=total)
+            bar.update(task, completed=done, refresh=True)
 
         root = generate(
             arguments.out,
@@ -97,7 +99,11 @@ def _synth(arguments: argparse.Namespace) -> None:
             overwrite=arguments.overwrite,
             progress=progress,
         )
-    made = f"made {done} videos of {arguments.frames} frames" if done else "already there"
+    made = (
+        "already there"
+        if task is None
+        else f"made {bar.tasks[task].total:.0f} videos of {arguments.frames} frames"
+    )
     print(f"{root}: {made}; {root / 'preview.png'} shows them")
 
 

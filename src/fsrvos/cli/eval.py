@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from fsrvos.cli.common import hydra_command, run_folder
+from fsrvos.cli.common import build, hydra_command, run_folder
+from fsrvos.cli.progress import prepare
 from fsrvos.cli.scoring import score
 from fsrvos.engine.checkpoints import load_model
 from fsrvos.errors import UserError
@@ -28,8 +28,8 @@ def run(config: DictConfig) -> None:
             "checkpoint is missing; say fsrvos-eval checkpoint=FILE, a .ckpt file or a run folder"
         )
     model = load_model(config.checkpoint)
-    data = instantiate(config.data)
-    data.prepare_data()
+    data = build(config.data)
+    prepare(data)
     data.setup("test")
     folder = run_folder()
     OmegaConf.save(config, folder / "config.yaml", resolve=True)

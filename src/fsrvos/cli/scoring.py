@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from omegaconf import DictConfig
 from PIL import Image
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from fsrvos.cli.progress import progress_bar
 from fsrvos.contact_sheet import contact_sheet
 from fsrvos.data.datamodule import EpisodeDataModule
 from fsrvos.engine.evaluation import evaluate
@@ -35,21 +35,8 @@ def score(
     """
     settings, started, records = config.evaluation, time.perf_counter(), []
     gallery = Gallery(data, rows=settings.sheet_rows)
-    with Progress(
-        TextColumn("scoring"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("episodes"),
-        TimeRemainingColumn(),
-    ) as progress:
-        task = progress.add_task("scoring", total=None)
-        for trial in evaluate(
-            model,
-            data,
-            list(settings.conditions),
-            device,
-            lambda done, total: progress.update(task, completed=done, total=total),
-        ):
+    with progress_bar("scoring", "episodes") as on_trial:
+        for trial in evaluate(model, data, list(settings.conditions), device, on_trial):
             records += trial.records
             gallery.offer(trial)
             if settings.save_masks and trial.condition == "right":

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 import lightning as L
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from fsrvos.cli.common import hydra_command, run_folder
+from fsrvos.cli.common import build, hydra_command, run_folder
+from fsrvos.cli.progress import prepare
 from fsrvos.cli.scoring import score
 from fsrvos.engine.checkpoints import newest_checkpoint
 from fsrvos.engine.module import SegmentationModule
@@ -29,16 +29,16 @@ def train(config: DictConfig) -> None:
     folder = run_folder()
     L.seed_everything(config.seed, workers=True, verbose=False)
     resumed = find_resumed(config, folder)
-    data = instantiate(config.data)
-    data.prepare_data()
+    data = build(config.data)
+    prepare(data)
     data.setup("fit")
     module = SegmentationModule(
-        instantiate(config.model), instantiate(config.criterion), instantiate(config.optim)
+        build(config.model), build(config.criterion), build(config.optim)
     )
-    trainer = instantiate(
+    trainer = build(
         config.trainer,
-        logger=instantiate(config.logger) if config.logger else False,
-        callbacks=[instantiate(callback) for callback in config.callbacks.values()],
+        logger=build(config.logger) if config.logger else False,
+        callbacks=[build(callback) for callback in config.callbacks.values()],
     )
     OmegaConf.save(config, folder / "config.yaml", resolve=True)
     trainer.fit(module, data, ckpt_path=str(resumed) if resumed else None, weights_only=True)

@@ -11,13 +11,15 @@ Item = TypeVar("Item")
 def spread(groups: Sequence[Sequence[Item]], maximum: int | None) -> list[Item]:
     """Takes at most ``maximum`` items, as equally as possible from all groups, in the order of the groups.
 
-    Where a group gives some of its items, these are evenly spaced, and the place of the first moves on from
-    group to group, so that groups sorted alike do not all give the same kind. All items for None.
+    Where a group gives some of its items, these are evenly spaced, and the first of them moves from the start
+    of the first group to the end of the last, so that groups sorted alike do not all give the same kind. All
+    items for None.
     """
     sizes = [len(group) for group in groups]
     taken: list[Item] = []
     for rank, (group, share) in enumerate(zip(groups, _shares(sizes, maximum), strict=True)):
-        places = sorted((rank + step * len(group) // share) % len(group) for step in range(share))
+        first = rank * len(group) // len(groups)
+        places = sorted((first + step * len(group) // share) % len(group) for step in range(share))
         taken.extend(group[place] for place in places)
     return taken
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from fsrvos.data.datamodule import EpisodeDataModule
@@ -18,6 +19,9 @@ class SyntheticDataModule(EpisodeDataModule):
         video_frames: Frames of a video.
         video_size: Height and width in pixels.
         options: Arguments of ``EpisodeDataModule``.
+
+    Attributes:
+        on_progress: Told (videos done, videos in all) while the data set is made.
     """
 
     def __init__(
@@ -32,6 +36,7 @@ class SyntheticDataModule(EpisodeDataModule):
         super().__init__(root, **options)
         self.data_seed, self.videos_per_category = data_seed, videos_per_category
         self.video_frames, self.video_size = video_frames, video_size
+        self.on_progress: Callable[[int, int], None] | None = None
 
     def prepare_data(self) -> None:
         """Makes the data set, unless it is there.
@@ -46,4 +51,5 @@ class SyntheticDataModule(EpisodeDataModule):
             videos_per_category=self.videos_per_category,
             frames=self.video_frames,
             size=(height, width),
+            progress=self.on_progress,
         )

@@ -42,9 +42,10 @@ class TimmBackbone(nn.Module):
         except (OSError, RuntimeError) as error:
             if not (pretrained or weights):
                 raise
-            reason = str(error).strip().splitlines()[0]
+            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+            source = weights or "timm's"
             raise UserError(
-                f"backbone {name!r}: its weights could not be loaded ({reason}); "
+                f"backbone {name!r}: its weights ({source}) could not be loaded ({reason}); "
                 "go online once, or name a local file with backbone.weights=FILE, or set backbone.pretrained=false"
             ) from error
         strides = tuple(model.feature_info.reduction())

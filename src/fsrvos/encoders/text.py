@@ -137,7 +137,7 @@ def _load(name: str) -> tuple[Any, nn.Module]:
 
 
 def _unavailable(what: str, name: str, error: Exception) -> str:
-    reason = str(error).strip().splitlines()[0]
+    reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
     return (
         f"text encoder {name!r}: its {what} could not be loaded ({reason}); go online once, "
         "or give a local directory, or use text_encoder=small"

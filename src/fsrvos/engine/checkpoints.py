@@ -54,7 +54,12 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     file = checkpoint_file(path)
     try:
         checkpoint = torch.load(file, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f"{file} is no checkpoint, or holds more than tensors and plain values, which is refused; "
+            "give a file that fsrvos-train wrote"
+        ) from error
+    except (RuntimeError, EOFError, OSError) as error:
         raise UserError(f"{file} could not be read as a checkpoint ({str(error).splitlines()[0]})") from error
     if not isinstance(checkpoint, dict) or "fsrvos" not in checkpoint:
         raise UserError(f"{file} is no checkpoint of fsrvos-train: it does not say which network it holds")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, distributed, nn
 
+from fsrvos.engine.affinity_criterion import AffinityCriterion
+from fsrvos.engine.mask_losses import mask_losses
 from fsrvos.engine.matcher import Matcher, check_weights
 from fsrvos.ops.boxes import cxcywh_to_xyxy, generalized_iou
-from fsrvos.ops.losses import dice_loss, full_precision, mean_over_frames, sample_masks, sigmoid_focal_loss
+from fsrvos.ops.losses import full_precision, sigmoid_focal_loss
 from fsrvos.structures import Prediction, Targets
 
 
@@ -45,8 +48,7 @@ class Criterion(nn.Module):
         giou_weight: Weight of one minus the generalized IoU, summed over all frames.
         mask_weight: Weight of the masks' focal loss: mean over a clip's frames and cells, padding included.
         dice_weight: Weight of the masks' dice loss over a whole clip.
-        affinity_mask_weight: Weight of the focal loss on ``Prediction.affinity_masks``; 0 leaves it out.
-        affinity_dice_weight: Weight of the dice loss on them; 0 leaves it out.
+        affinity: The loss on the affinity's matches with the support; None leaves it out.
         matcher: How queries are matched; the published costs when None.
 
     Raises:
@@ -60,8 +62,7 @@ class Criterion(nn.Module):
         giou_weight: float = 2.0,
         mask_weight: float = 2.0,
         dice_weight: float = 5.0,
-        affinity_mask_weight: float = 0.0,
-        affinity_dice_weight: float = 0.0,
+        affinity: AffinityCriterion | None = None,
         matcher: Matcher | None = None,
     ) -> None:
         super().__init__()
@@ -72,12 +73,16 @@ class Criterion(nn.Module):
             "mask": mask_weight,
             "dice": dice_weight,
         }
-        self.affinity_weights = {"affinity_mask": affinity_mask_weight, "affinity_dice": affinity_dice_weight}
-        check_weights(self.layer_weights | self.affinity_weights)
+        check_weights(self.layer_weights)
+        self.affinity = affinity
         self.matcher = Matcher() if matcher is None else matcher
 
     def forward(
-        self, prediction: Prediction, targets: Targets, frame_padding_mask: Tensor | None = None
+        self,
+        prediction: Prediction,
+        targets: Targets,
+        frame_padding_mask: Tensor | None = None,
+        categories: Sequence[str] | None = None,
     ) -> Losses:
         """Scores a prediction and its auxiliary layers, in float32 at least, under autocast too.
 
@@ -88,6 +93,7 @@ class Criterion(nn.Module):
             targets: Truth, padded as the frames are.
             frame_padding_mask: (B, T) bool, True where a frame is padded whole and so counts nowhere,
                 ``clip.padding_mask.flatten(2).all(-1)``; None when every frame is one.
+            categories: Category of each episode, for the contrast of an affinity loss.
 
         Returns:
             The losses.
@@ -108,10 +114,10 @@ class Criterion(nn.Module):
             for name, loss in _layer_losses(layer, targets, matched, is_frame, is_visible).items():
                 terms[name + suffix] = loss / n
                 total = total + self.layer_weights[name] * terms[name + suffix]
-        if any(self.affinity_weights.values()):
-            for name, loss in _affinity_losses(prediction.affinity_masks, targets, is_frame).items():
-                terms[name] = loss / n
-                total = total + self.affinity_weights[name] * terms[name]
+        if self.affinity is not None:
+            weighted, found = self.affinity(prediction.matches, targets, is_frame, categories)
+            total = total + weighted / n
+            terms |= {name: loss / n for name, loss in found.items()}
         return Losses(total, {name: term.detach() for name, term in terms.items()}, matched)
 
     @staticmethod
@@ -136,7 +142,7 @@ def _layer_losses(
     is_positive = torch.zeros_like(logits)
     is_positive[clips, :, matched] = is_visible.to(logits.dtype)
     giou = generalized_iou(cxcywh_to_xyxy(boxes), cxcywh_to_xyxy(target_boxes))
-    mask, dice = _mask_losses(layer.masks[clips, :, matched], targets.masks, is_frame, stride=4)
+    mask, dice = mask_losses(layer.masks[clips, :, matched], targets.masks, is_frame, stride=4)
     return {
         "class": (sigmoid_focal_loss(logits, is_positive) * is_frame[..., None]).sum(),
         "l1": ((boxes - target_boxes).abs().sum(-1) * is_frame).sum(),
@@ -144,24 +150,3 @@ def _layer_losses(
         "mask": mask,
         "dice": dice,
     }
-
-
-def _affinity_losses(affinity_masks: Tensor | None, targets: Targets, is_frame: Tensor) -> dict[str, Tensor]:
-    """Sums over the batch of the losses of masks (B, T, h8, w8) read off the affinity."""
-    if affinity_masks is None:
-        raise ValueError(
-            "the affinity losses have a weight but the model gives no affinity_masks: "
-            "set affinity_mask_weight=0 and affinity_dice_weight=0, or a model with that head"
-        )
-    mask, dice = _mask_losses(affinity_masks, targets.masks, is_frame, stride=8)
-    return {"affinity_mask": mask, "affinity_dice": dice}
-
-
-def _mask_losses(logits: Tensor, masks: Tensor, is_frame: Tensor, stride: int) -> tuple[Tensor, Tensor]:
-    """Focal loss (mean over a clip's cells) and dice (over a clip) of (B, T, h, w), summed over clips."""
-    is_cell = is_frame[..., None, None]
-    targets = sample_masks(masks, logits.shape[-2], logits.shape[-1], stride) & is_cell
-    focal = sigmoid_focal_loss(full_precision(logits).masked_fill(~is_cell, 0.0), targets)
-    no_object = torch.finfo(focal.dtype).min  # sigmoid 0: cells of no frame add nothing to the dice sums
-    dice = dice_loss(full_precision(logits).masked_fill(~is_cell, no_object).flatten(1), targets.flatten(1))
-    return mean_over_frames(focal.mean((-2, -1)), is_frame).sum(), dice.sum()

@@ -36,7 +36,12 @@ class SegmentationModule(L.LightningModule):
         """Loss of a batch of episodes."""
         prediction = self.model(batch.query, batch.support)
         assert batch.targets is not None
-        losses = self.criterion(prediction, batch.targets, batch.query.padding_mask.flatten(2).all(-1))
+        losses = self.criterion(
+            prediction,
+            batch.targets,
+            batch.query.padding_mask.flatten(2).all(-1),
+            [spec.category for spec in batch.specs],
+        )
         size = len(batch.specs)
         self.log("train/loss", losses.total, prog_bar=True, batch_size=size)
         self.log_dict({f"train/{name}": term for name, term in losses.terms.items()}, batch_size=size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
@@ -13,6 +14,11 @@ class EarlyFusion(nn.Module):
     def __init__(self, channels: int, num_heads: int) -> None:
         super().__init__()
         self.attention = nn.MultiheadAttention(channels, num_heads, batch_first=True)
+        # A fresh network starts close to the identity: else random words scramble what it sees, and query and
+        # support, whose phrases differ, do not look alike.
+        with torch.no_grad():
+            self.attention.out_proj.weight.mul_(0.1)
+            self.attention.out_proj.bias.fill_(1.0)
 
     def forward(self, features: Tensor, words: Tensor, word_position: Tensor, word_padding: Tensor) -> Tensor:
         """Fuses clips with their phrases.

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from fsrvos.structures import Support
+from fsrvos.structures import Match, Support
 
 
 @dataclass
@@ -38,6 +38,11 @@ class SupportMemory:
     keys: Tensor
     values: Tensor
     weigh: Tensor
+
+    def prototypes(self) -> Tensor:
+        """Mean key of the positions that may be attended: (B, C/2), zeros where there is none."""
+        weights = self.weigh[..., None].to(self.keys.dtype)
+        return (self.keys * weights).sum(1) / weights.sum(1).clamp(min=1)
 
     @classmethod
     def empty(cls, like: Tensor) -> SupportMemory:
@@ -88,10 +93,13 @@ class CrossModalAffinity(nn.Module):
         self.keep = nn.Conv2d(channels, channels // 2, 1)
         self.norm = nn.LayerNorm(channels // 2)
         self.dropout = nn.Dropout(dropout)
+        if rest:
+            # Query and support start in one metric: what looks alike asks for what looks alike.
+            self.of_support.key.load_state_dict(self.of_query.query.state_dict())
 
     def forward(
         self, query: Tensor, padding_mask: Tensor, support: SupportLevel | None
-    ) -> tuple[Tensor, Tensor | None]:
+    ) -> tuple[Tensor, Match | None]:
         """Relates one level.
 
         Args:
@@ -100,7 +108,7 @@ class CrossModalAffinity(nn.Module):
             support: The support's foreground at this level, or None: nothing is found there then.
 
         Returns:
-            Related features (B, T, C, h, w), and match logits (B, T, h, w) of an affinity that may rest.
+            Related features (B, T, C, h, w), and the match of an affinity that may rest.
         """
         b, t, _, h, w = query.shape
         asked = rearrange(self.of_query.query(query.flatten(0, 1)), "(b t) c h w -> b (t h w) c", b=b)
@@ -109,9 +117,11 @@ class CrossModalAffinity(nn.Module):
         found, match = self._match(related, memory)
         found = rearrange(found, "b (t h w) c -> b t c h w", t=t, h=h, w=w)
         kept = self.keep(query.flatten(0, 1)).unflatten(0, (b, t))
-        if match is not None:
-            match = rearrange(match, "b (t h w) -> b t h w", t=t, h=h, w=w)
-        return torch.cat((found, kept), dim=2), match
+        if match is None:
+            return torch.cat((found, kept), dim=2), None
+        shape = (t, h, w)
+        asked = related.unflatten(1, shape)
+        return torch.cat((found, kept), dim=2), Match(match.unflatten(1, shape), asked, memory.prototypes())
 
     def _match(self, related: Tensor, memory: SupportMemory) -> tuple[Tensor, Tensor | None]:
         """Cross-affinity: what the support brings, and how well each position (B, n) matches it, as a logit."""
@@ -187,7 +197,7 @@ class AblatedAffinity(nn.Module):
 
     def forward(
         self, query: Tensor, padding_mask: Tensor, support: SupportLevel | None
-    ) -> tuple[Tensor, Tensor | None]:
+    ) -> tuple[Tensor, Match | None]:
         """As ``CrossModalAffinity.forward``; needs at least as many support frames as query frames.
 
         Raises:

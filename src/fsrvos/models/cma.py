@@ -17,7 +17,7 @@ from fsrvos.models.features import FeaturePyramid, Phrase, Pyramid, TextProjecti
 from fsrvos.models.mask_head import DynamicMaskHead
 from fsrvos.models.pixel_decoder import CrossModalPyramid
 from fsrvos.models.transformer import Decoded, DeformableTransformer
-from fsrvos.structures import Clip, Prediction, Segmentation, Support, Tokens
+from fsrvos.structures import Clip, Match, Prediction, Segmentation, Support, Tokens
 
 VARIANTS = ("cma", "base", "self", "referformer", "cma_plus")
 
@@ -161,7 +161,7 @@ class CMA(nn.Module):
         """
         features, phrase = self.encode(query)
         shown = self.encode_support(support, features) if support is not None and self.uses_support else None
-        related, match = self.relate(features, shown)
+        related, matches = self.relate(features, shown)
         position = positions([features.finest_padding, *features.padding], self.hidden_dim)
         memory = self.transformer.encode(
             *([x.flatten(0, 1) for x in levels] for levels in (related, features.padding, position[1:]))
@@ -174,7 +174,7 @@ class CMA(nn.Module):
             phrase.as_memory,
         )
         prediction = self.segment_queries(decoded, mask_features, query.sizes)
-        prediction.affinity_masks = match
+        prediction.matches = matches
         return prediction
 
     def encode(self, clip: Clip, *, is_support: bool = False) -> tuple[Pyramid, Phrase]:
@@ -192,21 +192,19 @@ class CMA(nn.Module):
             for s, q in zip(shown.levels, query.levels, strict=True)
         ]
 
-    def relate(
-        self, features: Pyramid, shown: list[SupportLevel] | None
-    ) -> tuple[list[Tensor], Tensor | None]:
-        """The cross-modal affinity, level by level, and the match with the support at stride 8."""
+    def relate(self, features: Pyramid, shown: list[SupportLevel] | None) -> tuple[list[Tensor], list[Match]]:
+        """The cross-modal affinity, level by level, and the matches with the support."""
         if self.affinity is None:
-            return features.levels, None
+            return features.levels, []
         supports = shown if shown is not None else [None] * len(features.levels)
-        related, match = zip(
+        related, matches = zip(
             *(
                 self.affinity(x, padding, s)
                 for x, padding, s in zip(features.levels, features.padding, supports, strict=True)
             ),
             strict=True,
         )
-        return list(related), match[0]
+        return list(related), [m for m in matches if m is not None]
 
     def _queries(self, phrase: Phrase, frames: int) -> tuple[Tensor, Tensor]:
         """Content (B*T, Q, C) and anchors (Q, 4) or positions (Q, C)."""

@@ -27,7 +27,10 @@ SMALL = TrainTransform(
 )
 QUICK = {"episodes_per_category": 5, "query_frames": 3, "support_frames": 3}
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*fewer than two videos.*")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*fewer than two videos.*"),
+    pytest.mark.filterwarnings("ignore:.*worker processes in total.*"),
+]
 
 
 def module(root, **arguments) -> EpisodeDataModule:
@@ -132,24 +135,16 @@ def test_a_sampler_starts_inside_its_first_epoch_only(start):
 
 
 class Recorder(lightning.LightningModule):
-    """Notes which episodes a run trains on; stops after a number of batches."""
+    """Notes which episodes a run trains on."""
 
-    def __init__(self, stop_after: int | None = None):
+    def __init__(self):
         super().__init__()
         self.weight = torch.nn.Parameter(torch.zeros(1))
         self.seen: list[tuple[int, list[int], int]] = []
-        self.stop_after = stop_after
 
     def training_step(self, batch: Batch, batch_idx: int):
         self.seen.append((self.current_epoch, [spec.seed for spec in batch.specs], batch_idx))
-        if self.stop_after is not None and len(self.seen) == self.stop_after:
-            self.trainer.save_checkpoint(self.path)
-            raise KeyboardInterrupt
         return self.weight.sum()
-
-    def on_train_batch_end(self, *_):
-        if self.stop_after is not None and len(self.seen) == self.stop_after - 1:
-            self.trainer.save_checkpoint(self.path)
 
     def configure_optimizers(self):
         return torch.optim.SGD(self.parameters(), lr=0.1)
@@ -181,8 +176,6 @@ def test_training_goes_on_inside_an_epoch(zoo_root, tmp_path, num_workers, done)
         def on_train_batch_end(self, *_):
             if len(self.seen) == done:
                 self.trainer.save_checkpoint(tmp_path / "stop.ckpt")
-                self.trainer.should_stop = True
-                self.trainer.fit_loop.epoch_loop.batch_progress.is_last_batch = True
 
     first = Stopped()
     data = module(zoo_root, batch_size=2, num_workers=num_workers)
@@ -194,7 +187,26 @@ def test_training_goes_on_inside_an_epoch(zoo_root, tmp_path, num_workers, done)
     assert second.seen == whole.seen[done:]
 
 
-def test_lightning_moves_batches_and_keeps_our_sampler(zoo_root, tmp_path):
+@pytest.mark.filterwarnings("ignore")
+def test_lightning_gives_each_rank_its_share(zoo_root, tmp_path):
+    class Written(Recorder):
+        def on_train_end(self):
+            (tmp_path / f"{self.global_rank}.json").write_text(json.dumps(self.seen))
+
+    options = {"strategy": "ddp_fork", "devices": 2, "max_epochs": 2}
+    trainer(tmp_path, **options).fit(Written(), datamodule=module(zoo_root))
+    source = module(zoo_root).train_episodes
+    for rank in range(2):
+        seen = [(epoch, seeds) for epoch, seeds, _ in json.loads((tmp_path / f"{rank}.json").read_text())]
+        assert seen == [
+            (epoch, [source.spec(epoch, position % 15).seed])
+            for epoch in range(2)
+            for position in range(rank, 16, 2)
+        ]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_overfitting_with_lightnings_own_sampler(zoo_root, tmp_path):
     model = Recorder()
     fit = trainer(tmp_path, max_epochs=2, overfit_batches=2)
     fit.fit(model, datamodule=module(zoo_root))
@@ -399,8 +411,14 @@ def test_bad_arguments(arguments, message):
 def test_set_up_tells_of_bad_data_before_anything_starts(tmp_path, zoo_root, stage):
     with pytest.raises(UserError, match="no such data root"):
         module(tmp_path / "nowhere").setup(stage)
+    plants = write(tmp_path / "plants", {name: film for name, film in zoo().items() if "plant" in name})
     with pytest.raises(UserError, match="group is empty"):
-        module(zoo_root, group=4).setup(stage)
+        module(plants, group=1).setup(stage)
+    if stage == "fit":  # plants are held out in group 2: a test has episodes, training has none
+        with pytest.raises(UserError, match="group is empty"):
+            module(plants, group=2).setup(stage)
+    else:
+        module(plants, group=2).setup(stage)
     module(zoo_root).setup(stage)
 
 

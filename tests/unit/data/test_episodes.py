@@ -314,6 +314,8 @@ def test_spread_groups_give_different_places():
     assert spread(groups, 4) == ["0a", "1b", "2c", "3d"]
     assert spread(groups, 8) == ["0a", "0c", "1b", "1d", "2a", "2c", "3b", "3d"]
     assert spread([["x"]] * 5, 2) == ["x", "x"]
+    long_groups = [[f"{group}{kind}" for kind in "abcdef"] for group in range(3)]
+    assert spread(long_groups, 3) == ["0a", "1c", "2e"]  # over the whole of the groups, not their starts
 
 
 def test_a_subset_spreads_over_the_categories(test):

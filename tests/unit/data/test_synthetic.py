@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import pytest
@@ -102,12 +103,26 @@ def test_folder_of_other_parameters_is_replaced_only_when_asked(tmp_path, monkey
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
+def test_folder_with_videos_missing_is_not_called_finished(tmp_path, monkeypatch):
+    monkeypatch.setattr(generator, "CATEGORIES", generator.CATEGORIES[:2])
+    out = generate(tmp_path / "data", workers=1, **TINY)
+    shutil.rmtree(out / "train/JPEGImages/02-000")
+    with pytest.raises(UserError, match="has 1 videos left of 2"):
+        generate(out, workers=1, **TINY)
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_foreign_folder_is_never_touched(tmp_path, overwrite):
     (tmp_path / "thesis.txt").write_text("ten years of work")
     with pytest.raises(UserError, match="is no Mini-Ref-Synthetic"):
         generate(tmp_path, overwrite=overwrite, **TINY)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_place_that_cannot_be_written_gives_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="can't make a folder beside"):
+        generate(tmp_path / "file" / "data", **TINY)
 
 
 def test_nothing_half_written_stays(tmp_path, monkeypatch):
@@ -145,8 +160,7 @@ def test_bad_arguments_give_one_line_and_exit_code_2(tmp_path, capsys, arguments
         code = stop.code
     printed = capsys.readouterr()
     assert code == 2
-    lines = [line for line in printed.err.splitlines() if line.strip()]
-    assert len(lines) == 1
-    assert said in lines[0]
+    (line,) = printed.err.splitlines()
+    assert said in line
     assert printed.out == ""
     assert list(tmp_path.iterdir()) == []

@@ -30,7 +30,7 @@ _PLACES = {"left": "on the left", "right": "on the right", "top": "at the top", 
 _COMPARED = {"large": ("larger", "bigger"), "small": ("smaller",)}
 _ABSOLUTE = {"large": ("big", "large"), "small": ("small", "little")}
 
-SIZE_RATIO = 1.4
+SIZE_RATIO = 1.5
 """Ratio of areas from which one object is called the larger one."""
 GAP = 0.2
 """Distance along an axis, in frame sides, from which two objects are apart."""

@@ -40,8 +40,8 @@ def generate(
 ) -> Path:
     """Makes Mini-Ref-Synthetic: 48 * ``videos_per_category`` videos in the layout of Mini-Ref-YouTube-VOS.
 
-    The bytes depend on seed, videos_per_category, frames and size alone. A finished folder of the same
-    parameters is left as it is. The folder appears when everything in it is written.
+    The bytes depend on seed, videos_per_category, frames and size alone, and on Pillow's encoders. A
+    finished folder of the same parameters is left as it is. The folder appears when all of it is written.
 
     Args:
         out: The data root to make.
@@ -123,22 +123,30 @@ def _is_there(root: Path, parameters: dict[str, Any], overwrite: bool) -> bool:
     if overwrite:
         return False
     if made_with != parameters:
-        asked = ", ".join(
-            f"{k}={parameters[k]} (there: {v})" for k, v in made_with.items() if parameters.get(k) != v
-        )
+        differences = [
+            f"{k}={parameters.get(k)} (there: {v})" for k, v in made_with.items() if parameters.get(k) != v
+        ]
+        asked = ", ".join(differences)
         raise UserError(
             f"{root} was made with other parameters than {asked}: choose another folder or --overwrite"
         )
+    expected = len(CATEGORIES) * parameters["videos_per_category"]
+    videos = sum(1 for _ in root.glob("train/JPEGImages/*"))
+    if videos != expected:
+        raise UserError(f"{root} has {videos} videos left of {expected}: make it again with --overwrite")
     return True
 
 
 @contextmanager
 def _beside(root: Path) -> Iterator[Path]:
     """A folder beside ``root`` that takes its place when the block ends well, and goes when it doesn't."""
-    root = root.absolute()
+    root = root.resolve()
     partial = root.with_name(f".{root.name}.partial-{os.getpid()}")
     replaced = root.with_name(f".{root.name}.replaced-{os.getpid()}")
-    partial.mkdir(parents=True)
+    try:
+        partial.mkdir(parents=True)
+    except OSError as error:
+        raise UserError(f"can't make a folder beside {root}: {error.strerror}") from error
     try:
         yield partial
         if root.exists():
@@ -146,6 +154,8 @@ def _beside(root: Path) -> Iterator[Path]:
         partial.rename(root)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        if replaced.exists() and not root.exists():
+            replaced.rename(root)
         shutil.rmtree(replaced, ignore_errors=True)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -20,7 +20,7 @@ Outline = tuple[tuple[Points, bool], ...]
 Polygons = list[tuple[list[tuple[int, int]], bool]]
 """The same in whole samples of a canvas."""
 
-_RASTER = 512  # samples across 2.5 units when a silhouette's area is measured
+_RASTER = 320  # samples across 2.5 units when a shape is measured
 
 
 def _ellipse(u: float, v: float, ru: float, rv: float | None = None, sides: int = 40) -> Points:
@@ -119,35 +119,39 @@ _FAMILIES: dict[str, Callable[[float], Outline]] = {
 SILHOUETTES: tuple[str, ...] = tuple(_FAMILIES)
 
 
-@cache
-def _frame(family: str) -> tuple[float, float, float]:
-    """Centroid (u, v) of a family's mean shape, and the side of a square of its area."""
-    canvas = Image.new("L", (_RASTER, _RASTER), 0)
-    step = _RASTER / 2.5
-    polygons = [
-        ([(round((u + 1.25) * step), round((v + 1.25) * step)) for u, v in points], solid)
-        for points, solid in _FAMILIES[family](0.0)
-    ]
-    paint(canvas, polygons)
-    rows, columns = np.nonzero(np.asarray(canvas))
-    u, v = (int(samples.sum()) / len(samples) / step - 1.25 for samples in (columns, rows))
-    return u, v, math.sqrt(len(rows)) / step
-
-
-@cache
+@lru_cache(maxsize=4096)
 def outline(family: str, wobble: float) -> Outline:
-    """The polygons of one instance, scaled and moved so that the family's mean shape has area 1 around 0.
+    """The polygons of one instance, scaled and moved so that its area is 1 and its centroid 0.
 
     Args:
         family: One of ``SILHOUETTES``.
         wobble: The instance's shape in [-1, 1].
     """
-    u0, v0, side = _frame(family)
+    polygons = _FAMILIES[family](wobble)
+    u0, v0, side = _frame(polygons)
     # Rounded, so that another libm's last digit of a cosine can't move a vertex.
     return tuple(
         (tuple((round((u - u0) / side, 6), round((v - v0) / side, 6)) for u, v in points), solid)
-        for points, solid in _FAMILIES[family](wobble)
+        for points, solid in polygons
     )
+
+
+def _frame(polygons: Outline) -> tuple[float, float, float]:
+    """Centroid (u, v) of a shape, and the side of a square of its area."""
+    canvas = Image.new("L", (_RASTER, _RASTER), 0)
+    step = _RASTER / 2.5
+    paint(
+        canvas,
+        [
+            ([(round((u + 1.25) * step), round((v + 1.25) * step)) for u, v in points], solid)
+            for points, solid in polygons
+        ],
+    )
+    samples = np.asarray(canvas)
+    area = int(samples.sum())
+    places = np.arange(_RASTER)
+    u, v = (int(samples.sum(axis=axis) @ places) / area / step - 1.25 for axis in (0, 1))
+    return u, v, math.sqrt(area) / step
 
 
 def paint(canvas: Image.Image, polygons: Polygons) -> None:

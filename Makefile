@@ -1,0 +1,34 @@
+# Set-up on a fresh machine is part of every target: plain pip, into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: demo test lint format docs clean
+
+demo: $(STAMP)  ## set-up, data, training, scores, contact sheet
+	$(BIN)/fsrvos-train experiment=demo
+
+test: $(STAMP) lint  ## set-up, lint, tests
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(STAMP)
+	$(BIN)/mkdocs build --strict
+
+# Written last, so that an interrupted installation is repeated.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv outputs site dist

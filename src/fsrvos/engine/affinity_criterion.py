@@ -1,0 +1,103 @@
+"""Teaches the affinity directly: positions of the object match the support, and match it better than others'.
+
+Ours, not the paper's: from a fresh start the losses of the decoder alone take very long to make the network
+look at its support at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fsrvos.engine.mask_losses import mask_losses
+from fsrvos.engine.matcher import check_weights
+from fsrvos.ops.losses import sample_masks
+from fsrvos.structures import Match, Targets
+
+FIRST_STRIDE = 8
+LEVELS = 2
+
+
+class AffinityCriterion(nn.Module):
+    """Losses on the matches at strides 8 and 16; coarser cells hold more than one object.
+
+    Args:
+        mask_weight: Weight of the focal loss of the match as a mask.
+        dice_weight: Weight of its dice loss.
+        contrast_weight: Weight of the contrast: every position of the object is to prefer the mean key of its own
+            support over those of the batch's other categories (cross-entropy).
+    """
+
+    def __init__(
+        self, mask_weight: float = 2.0, dice_weight: float = 2.0, contrast_weight: float = 1.0
+    ) -> None:
+        super().__init__()
+        self.weights = {
+            "match_mask": mask_weight,
+            "match_dice": dice_weight,
+            "match_contrast": contrast_weight,
+        }
+        check_weights(self.weights)
+
+    def forward(
+        self, matches: list[Match], targets: Targets, is_frame: Tensor, categories: Sequence[str] | None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Sums over the batch.
+
+        Args:
+            matches: Levels, stride 8 first.
+            targets: Truth.
+            is_frame: (B, T) bool, False where a frame is padded whole.
+            categories: Category of each episode; needed for the contrast.
+
+        Returns:
+            The weighted sum, and the terms before weighting.
+
+        Raises:
+            ValueError: A network without matches, or a contrast without categories.
+        """
+        if not matches:
+            raise ValueError(
+                "the affinity loss needs matches: set model.rest=true, or take criterion.affinity out (null)"
+            )
+        terms = {name: torch.zeros((), device=is_frame.device) for name in self.weights}
+        for level, match in enumerate(matches[:LEVELS]):
+            stride = FIRST_STRIDE * 2**level
+            focal, dice = mask_losses(match.logits, targets.masks, is_frame, stride)
+            terms["match_mask"] = terms["match_mask"] + focal / LEVELS
+            terms["match_dice"] = terms["match_dice"] + dice / LEVELS
+            if self.weights["match_contrast"] > 0:
+                if categories is None:
+                    raise ValueError("the contrast needs the categories of the episodes")
+                masks = (
+                    sample_masks(targets.masks, match.logits.shape[-2], match.logits.shape[-1], stride)
+                    & is_frame[..., None, None]
+                )
+                terms["match_contrast"] = (
+                    terms["match_contrast"] + _contrast(match, masks, categories) / LEVELS
+                )
+        weighted = torch.stack([self.weights[name] * term for name, term in terms.items()]).sum()
+        return weighted, terms
+
+
+def _contrast(match: Match, masks: Tensor, categories: Sequence[str]) -> Tensor:
+    """Cross-entropy of own prototype against those of other categories, a sum over frames that show the object.
+
+    Args:
+        match: One level.
+        masks: (B, T, h, w) bool, cells of the object.
+        categories: B names.
+    """
+    number = {name: i for i, name in enumerate(dict.fromkeys(categories))}
+    category = torch.tensor([number[name] for name in categories], device=masks.device)
+    other = category[:, None] != category[None]
+    is_own = torch.eye(len(category), dtype=torch.bool, device=masks.device)
+    scores = torch.einsum("bthwc,kc->bthwk", match.asked, match.prototypes) * match.asked.shape[-1] ** -0.5
+    scores = scores.masked_fill(~(other | is_own)[:, None, None, None], torch.finfo(scores.dtype).min)
+    own = torch.arange(len(category), device=masks.device)[:, None, None, None].expand(masks.shape)
+    losses = F.cross_entropy(scores.flatten(0, 3), own.flatten(), reduction="none").view(masks.shape)
+    cells = masks.sum((-2, -1))
+    return ((losses * masks).sum((-2, -1)) / cells.clamp(min=1)).sum()

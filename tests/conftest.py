@@ -1,0 +1,9 @@
+"""What holds for every test: no network, and one thread, which is faster for small tensors on a busy machine."""
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported
+
+import torch  # noqa: E402
+
+torch.set_num_threads(1)
