@@ -1,8 +1,11 @@
 """What holds for every test: no network, and one thread, which is faster for small tensors on a busy machine."""
 
 import os
+import sys
+from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported
+sys.path.append(str(Path(__file__).parent / "unit" / "data"))  # zoo, a tiny data set on disk
 
 import torch  # noqa: E402
 

@@ -71,10 +71,13 @@ class EpisodeLoader(DataLoader):
         """
         try:
             yield from super().__iter__()
+            return
         except UserError as error:
-            raise UserError(
-                str(error).strip().splitlines()[-1].removeprefix("fsrvos.errors.UserError: ")
-            ) from None
+            line = str(error).strip().splitlines()[-1].removeprefix("fsrvos.errors.UserError: ")
+        # Only now that the worker's error is gone can its iterator go, too. Left to the garbage collector, as
+        # part of the error's traceback, it would wait five seconds for each worker.
+        self._iterator = None
+        raise UserError(line)
 
 
 class ResumableLoader(EpisodeLoader):

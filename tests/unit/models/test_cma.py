@@ -86,7 +86,8 @@ def test_a_batch_equals_its_episodes_one_by_one(variant):
         for b in range(3):
             alone = model(pick_clips(query, [b]), pick_support(support, b))
             pairs = list(zip(outputs(together), outputs(alone), strict=True))
-            pairs += [(m.logits, n.logits) for m, n in zip(together.matches, alone.matches, strict=True)]
+            matches = zip(together.matches, alone.matches, strict=True)
+            pairs += [(m.logits.sigmoid(), n.logits.sigmoid()) for m, n in matches]
             for joint, own in pairs:
                 assert (joint[b : b + 1] - own).abs().max() < 1e-5 * own.abs().max()
 
