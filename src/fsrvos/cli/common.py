@@ -84,7 +84,14 @@ def user_message(error: BaseException) -> str | None:
         if isinstance(link, UserError):
             return str(link)
     if isinstance(error, HydraException | OmegaConfBaseException):
-        # Composition errors say what is wrong in their first lines; the rest lists search paths.
-        lines = [line.strip() for line in str(chain[0]).splitlines() if line.strip()]
-        return " ".join(lines[:2]) if lines else type(error).__name__
+        return _in_one_line(str(chain[0])) or type(error).__name__
     return None
+
+
+def _in_one_line(message: str) -> str:
+    """Hydra's words without the list of places where it searched; options stay."""
+    told = message.split("Config search path:")[0]
+    first, *rest = [line.strip() for line in told.splitlines() if line.strip()] or [""]
+    if rest and rest[0].endswith(":"):
+        return f"{first}. {rest[0]} {', '.join(rest[1:])}"
+    return " ".join([first, *rest[:2]])

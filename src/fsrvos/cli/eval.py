@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from fsrvos.cli.common import build, hydra_command, run_folder
 from fsrvos.cli.progress import prepare
 from fsrvos.cli.scoring import score
-from fsrvos.engine.checkpoints import load_model
+from fsrvos.engine.checkpoints import checkpoint_file, load_model
 from fsrvos.errors import UserError
 
 
@@ -23,14 +23,41 @@ def run(config: DictConfig) -> None:
     Args:
         config: Composed from configs/eval.yaml.
     """
-    if OmegaConf.is_missing(config, "checkpoint"):
-        raise UserError(
-            "checkpoint is missing; say fsrvos-eval checkpoint=FILE, a .ckpt file or a run folder"
-        )
+    if config.checkpoint is None:
+        raise UserError("checkpoint is missing; say checkpoint=PATH, a run folder or a .ckpt file")
+    if config.device != "cpu" and not torch.cuda.is_available():
+        raise UserError(f"device={config.device}, but there is no CUDA device here; say device=cpu")
     model = load_model(config.checkpoint)
+    config = with_settings_of_run(config)
     data = build(config.data)
     prepare(data)
     data.setup("test")
     folder = run_folder()
     OmegaConf.save(config, folder / "config.yaml", resolve=True)
     score(model, data, config, folder, torch.device(config.device))
+
+
+def with_settings_of_run(config: DictConfig) -> DictConfig:
+    """Fills in what the command line left open from the config of the run that made the checkpoint.
+
+    Raises:
+        UserError: Nothing says what data to test on.
+    """
+    saved_file = checkpoint_file(config.checkpoint).parent.parent / "config.yaml"
+    saved = OmegaConf.load(saved_file) if saved_file.is_file() else OmegaConf.create()
+    assert isinstance(saved, DictConfig)
+    names_data = config.data is not None and "_target_" in config.data
+    if not names_data and "data" not in saved:
+        raise UserError(f"{saved_file} does not exist, so nothing says what to test on; say data=OPTION")
+    filled = config.copy()
+    OmegaConf.set_struct(filled, False)
+    for key, fallback in (("group", 1), ("seed", 0)):
+        if filled[key] is None:
+            filled[key] = saved.get(key, fallback)
+    if not names_data:
+        filled.data = OmegaConf.merge(
+            saved.data, {"group": filled.group, "seed": filled.seed}, config.data or {}
+        )
+        if filled.name == "eval":
+            filled.name = saved.name
+    return filled

@@ -32,9 +32,7 @@ def train(config: DictConfig) -> None:
     data = build(config.data)
     prepare(data)
     data.setup("fit")
-    module = SegmentationModule(
-        build(config.model), build(config.criterion), build(config.optim)
-    )
+    module = SegmentationModule(build(config.model), build(config.criterion), build(config.optim))
     trainer = build(
         config.trainer,
         logger=build(config.logger) if config.logger else False,

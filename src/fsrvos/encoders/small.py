@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
@@ -28,7 +32,10 @@ class ResidualBlock(nn.Module):
 
 
 class SmallBackbone(nn.Module):
-    """Stem at stride 4, then four residual stages at strides 4, 8, 16, 32.
+    """Stem at stride 4, four residual stages at strides 4, 8, 16, 32, and a top-down path.
+
+    The top-down path adds what the coarse stages saw of the whole object to the fine ones: a small network has
+    few layers before stride 8, too few to tell a silhouette there.
 
     Args:
         channels: Width of each stage; multiples of 8.
@@ -36,7 +43,7 @@ class SmallBackbone(nn.Module):
     """
 
     def __init__(
-        self, channels: tuple[int, ...] = (32, 64, 96, 128), blocks: tuple[int, ...] = (1, 1, 1, 1)
+        self, channels: Sequence[int] = (32, 96, 128, 128), blocks: Sequence[int] = (1, 3, 2, 1)
     ) -> None:
         super().__init__()
         if len(channels) != 4 or len(blocks) != 4 or any(c % 8 for c in channels):
@@ -62,6 +69,7 @@ class SmallBackbone(nn.Module):
             )
             for i in range(4)
         )
+        self.top_down = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for fine, coarse in pairwise(channels))
 
     def forward(self, frames: Tensor) -> list[Tensor]:
         """Clips (B, T, 3, H, W) -> four maps (B, T, C, h, w), finest first."""
@@ -69,5 +77,10 @@ class SmallBackbone(nn.Module):
         maps = []
         for stage in self.stages:
             x = stage(x)
-            maps.append(rearrange(x, "(b t) c h w -> b t c h w", b=frames.shape[0]))
-        return maps
+            maps.append(x)
+        for level in (2, 1, 0):
+            seen = F.interpolate(
+                self.top_down[level](maps[level + 1]), size=maps[level].shape[-2:], mode="nearest"
+            )
+            maps[level] = maps[level] + seen
+        return [rearrange(x, "(b t) c h w -> b t c h w", b=frames.shape[0]) for x in maps]

@@ -60,7 +60,7 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
             "give a file that fsrvos-train wrote"
         ) from error
     except (RuntimeError, EOFError, OSError) as error:
-        raise UserError(f"{file} could not be read as a checkpoint ({str(error).splitlines()[0]})") from error
+        raise UserError(f"{file} could not be read as a checkpoint ({_reason(error)})") from error
     if not isinstance(checkpoint, dict) or "fsrvos" not in checkpoint:
         raise UserError(f"{file} is no checkpoint of fsrvos-train: it does not say which network it holds")
     return checkpoint
@@ -76,10 +76,21 @@ def load_model(path: str | Path) -> CMA:
         UserError: No such checkpoint, or not one of ours.
     """
     checkpoint = load_checkpoint(path)
-    model = CMA(**_without_downloads(checkpoint["fsrvos"]["model"]))
-    state = checkpoint["state_dict"]
-    model.load_state_dict({k.removeprefix(PREFIX): v for k, v in state.items() if k.startswith(PREFIX)})
+    try:
+        model = CMA(**_without_downloads(checkpoint["fsrvos"]["model"]))
+        state = checkpoint["state_dict"]
+        model.load_state_dict({k.removeprefix(PREFIX): v for k, v in state.items() if k.startswith(PREFIX)})
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise UserError(
+            f"{checkpoint_file(path)} holds a network that this version of fsrvos cannot build "
+            f"({_reason(error)}); take the version that trained it"
+        ) from error
     return model.eval()
+
+
+def _reason(error: Exception) -> str:
+    """The first two lines of an error in one, or its kind if it says nothing."""
+    return " ".join(line.strip() for line in str(error).splitlines()[:2]) or type(error).__name__
 
 
 def _without_downloads(config: dict[str, Any]) -> dict[str, Any]:
