@@ -7,6 +7,6 @@ from pathlib import Path
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported
 sys.path.append(str(Path(__file__).parent / "unit" / "data"))  # zoo, a tiny data set on disk
 
-import torch  # noqa: E402
+import torch
 
 torch.set_num_threads(1)

@@ -11,7 +11,12 @@ from torch import nn
 from fsrvos.models.cma import CMA
 from fsrvos.structures import Clip, Support
 
-BACKBONE: dict[str, Any] = {"name": "small", "channels": [8, 8, 16, 16], "blocks": [1, 1, 1, 1], "frozen": False}
+BACKBONE: dict[str, Any] = {
+    "name": "small",
+    "channels": [8, 8, 16, 16],
+    "blocks": [1, 1, 1, 1],
+    "frozen": False,
+}
 TEXT_ENCODER: dict[str, Any] = {
     "name": "small",
     "frozen": False,

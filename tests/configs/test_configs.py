@@ -69,7 +69,9 @@ def parameters(target):
 def check_arguments(config):
     found = list(makers(config))
     for path, node in found:
-        unknown = {key for key in node if not str(key).startswith("_")} - parameters(get_object(node._target_))
+        unknown = {key for key in node if not str(key).startswith("_")} - parameters(
+            get_object(node._target_)
+        )
         assert not unknown, f"{path}: {node._target_} takes no {', '.join(unknown)}"
     return [path for path, _ in found]
 
@@ -80,7 +82,17 @@ def test_a_file_is_a_short_wiring_diagram(file):
 
 
 def test_every_group_of_the_issue_is_there():
-    groups = ("data", "backbone", "text_encoder", "model", "optim", "trainer", "strategy", "logger", "callbacks")
+    groups = (
+        "data",
+        "backbone",
+        "text_encoder",
+        "model",
+        "optim",
+        "trainer",
+        "strategy",
+        "logger",
+        "callbacks",
+    )
     assert {Path(file).parent.as_posix() for file in FILES} >= {*groups, "experiment", "debug"}
     assert set(options("experiment")) >= {
         "smoke",
@@ -101,7 +113,16 @@ def test_defaults(folder):
     "choice",
     [
         f"{group}={option}"
-        for group in ("backbone", "text_encoder", "model", "criterion", "optim", "data", "trainer", "strategy")
+        for group in (
+            "backbone",
+            "text_encoder",
+            "model",
+            "criterion",
+            "optim",
+            "data",
+            "trainer",
+            "strategy",
+        )
         for option in options(group)
     ]
     + [f"{group}={option}" for group in ("logger", "callbacks", "debug") for option in options(group)],

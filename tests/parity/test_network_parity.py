@@ -160,7 +160,9 @@ def test_the_copy_equals_the_original(arrays):
     np.testing.assert_array_equal(inputs.clip("c", (2, 3, 20, 30)), original.clip("c", (2, 3, 20, 30)))
     np.testing.assert_array_equal(inputs.masks("c", (2, 20, 30)), original.masks("c", (2, 20, 30)))
     listed = json.loads((SHARED / "state_dict_shapes.json").read_text())
-    listed["referformer"] = json.loads((SHARED / "state_dict_shapes_referformer.json").read_text())["resnet50"]
+    listed["referformer"] = json.loads((SHARED / "state_dict_shapes_referformer.json").read_text())[
+        "resnet50"
+    ]
     for variant, shapes in listed.items():
         own = {n: e["shape"] for n, e in SHAPES.items() if e["variants"] == "all" or variant in e["variants"]}
         assert own == shapes

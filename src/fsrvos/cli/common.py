@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -47,6 +49,7 @@ def hydra_command(config_name: str, task: Callable[[DictConfig], Any]) -> None:
         config_name: Main config, such as ``"train"``.
         task: What to do with the composed config.
     """
+    _speak_plainly()
     # Hydra then raises its own errors, which are told here, instead of printing half a traceback.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
 
@@ -63,6 +66,18 @@ def hydra_command(config_name: str, task: Callable[[DictConfig], Any]) -> None:
     except (HydraException, OmegaConfBaseException) as error:
         exit_on_user_error(error)
         raise
+
+
+def _speak_plainly() -> None:
+    """Warnings become one line; what Lightning says at every start, whatever one does, is left out."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for noise in ("Total length of", "isinstance.treespec", "The .+dataloader. does not have many workers"):
+        warnings.filterwarnings("ignore", message=f".*{noise}")
+
+    def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+        print(f"fsrvos: warning: {message}", file=sys.stderr)
+
+    warnings.showwarning = show
 
 
 def exit_on_user_error(error: BaseException) -> None:

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from fsrvos.cli.common import build, hydra_command, run_folder
 from fsrvos.cli.progress import prepare
 from fsrvos.cli.scoring import score
-from fsrvos.engine.checkpoints import newest_checkpoint
+from fsrvos.engine.checkpoints import checkpoint_file, load_checkpoint, newest_checkpoint
 from fsrvos.engine.module import SegmentationModule
 
 
@@ -51,6 +51,7 @@ def find_resumed(config: DictConfig, folder: Path) -> Path | None:
     """The checkpoint to go on from, if the config asks for one."""
     if config.ckpt_path is None:
         return None
-    if config.ckpt_path == "last":
-        return newest_checkpoint(folder.parent, exclude=folder)
-    return Path(config.ckpt_path)
+    last = config.ckpt_path == "last"
+    file = newest_checkpoint(folder.parent, exclude=folder) if last else checkpoint_file(config.ckpt_path)
+    load_checkpoint(file)  # so that a damaged or foreign file is told now, in one line
+    return file

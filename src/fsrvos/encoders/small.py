@@ -11,16 +11,16 @@ from torch import Tensor, nn
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions with group norm around a shortcut: (n, in, h, w) -> (n, out, h/stride, w/stride)."""
+    """Two 3x3 convolutions with batch norm around a shortcut: (n, in, h, w) -> (n, out, h/stride, w/stride)."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
         self.main = nn.Sequential(
             nn.Conv2d(in_channels, out_channels, 3, stride, 1, bias=False),
-            nn.GroupNorm(8, out_channels),
+            nn.BatchNorm2d(out_channels),
             nn.ReLU(inplace=True),
             nn.Conv2d(out_channels, out_channels, 3, 1, 1, bias=False),
-            nn.GroupNorm(8, out_channels),
+            nn.BatchNorm2d(out_channels),
         )
         straight = stride == 1 and in_channels == out_channels
         self.shortcut = nn.Identity() if straight else nn.Conv2d(in_channels, out_channels, 1, stride)
@@ -35,10 +35,11 @@ class SmallBackbone(nn.Module):
     """Stem at stride 4, four residual stages at strides 4, 8, 16, 32, and a top-down path.
 
     The top-down path adds what the coarse stages saw of the whole object to the fine ones: a small network has
-    few layers before stride 8, too few to tell a silhouette there.
+    few layers before stride 8, too few to tell a silhouette there. Batch norm, because from scratch it learned to
+    tell categories several times faster than group norm.
 
     Args:
-        channels: Width of each stage; multiples of 8.
+        channels: Width of each stage; the first one even.
         blocks: Residual blocks of each stage.
     """
 
@@ -46,15 +47,15 @@ class SmallBackbone(nn.Module):
         self, channels: Sequence[int] = (32, 96, 128, 128), blocks: Sequence[int] = (1, 3, 2, 1)
     ) -> None:
         super().__init__()
-        if len(channels) != 4 or len(blocks) != 4 or any(c % 8 for c in channels):
-            raise ValueError(f"four stages with channels in multiples of 8, got {channels} and {blocks}")
+        if len(channels) != 4 or len(blocks) != 4 or channels[0] % 2:
+            raise ValueError(f"four stages, the first of even width, got {channels} and {blocks}")
         self.channels = list(channels)
         self.stem = nn.Sequential(
             nn.Conv2d(3, channels[0] // 2, 3, 2, 1, bias=False),
-            nn.GroupNorm(4, channels[0] // 2),
+            nn.BatchNorm2d(channels[0] // 2),
             nn.ReLU(inplace=True),
             nn.Conv2d(channels[0] // 2, channels[0], 3, 2, 1, bias=False),
-            nn.GroupNorm(8, channels[0]),
+            nn.BatchNorm2d(channels[0]),
             nn.ReLU(inplace=True),
         )
         inputs = [channels[0], *channels[:-1]]

@@ -72,32 +72,34 @@ class AffinityCriterion(nn.Module):
             if self.weights["match_contrast"] > 0:
                 if categories is None:
                     raise ValueError("the contrast needs the categories of the episodes")
-                masks = (
-                    sample_masks(targets.masks, match.logits.shape[-2], match.logits.shape[-1], stride)
-                    & is_frame[..., None, None]
-                )
-                terms["match_contrast"] = (
-                    terms["match_contrast"] + _contrast(match, masks, categories) / LEVELS
-                )
+                contrast = _contrast(match, targets.masks, is_frame, stride, categories)
+                terms["match_contrast"] = terms["match_contrast"] + contrast / LEVELS
         weighted = torch.stack([self.weights[name] * term for name, term in terms.items()]).sum()
         return weighted, terms
 
 
-def _contrast(match: Match, masks: Tensor, categories: Sequence[str]) -> Tensor:
+def _contrast(
+    match: Match, masks: Tensor, is_frame: Tensor, stride: int, categories: Sequence[str]
+) -> Tensor:
     """Cross-entropy of own prototype against those of other categories, a sum over frames that show the object.
 
     Args:
         match: One level.
-        masks: (B, T, h, w) bool, cells of the object.
+        masks: (B, T, H, W) bool, the object.
+        is_frame: (B, T) bool.
+        stride: Pixels per cell.
         categories: B names.
     """
+    is_cell = is_frame[..., None, None]
+    cells = sample_masks(masks, match.logits.shape[-2], match.logits.shape[-1], stride) & is_cell
+    asked = match.asked.masked_fill(~is_cell[..., None], 0.0)
+    scores = torch.einsum("bthwc,kc->bthwk", asked, match.prototypes) * asked.shape[-1] ** -0.5
     number = {name: i for i, name in enumerate(dict.fromkeys(categories))}
     category = torch.tensor([number[name] for name in categories], device=masks.device)
-    other = category[:, None] != category[None]
-    is_own = torch.eye(len(category), dtype=torch.bool, device=masks.device)
-    scores = torch.einsum("bthwc,kc->bthwk", match.asked, match.prototypes) * match.asked.shape[-1] ** -0.5
-    scores = scores.masked_fill(~(other | is_own)[:, None, None, None], torch.finfo(scores.dtype).min)
-    own = torch.arange(len(category), device=masks.device)[:, None, None, None].expand(masks.shape)
-    losses = F.cross_entropy(scores.flatten(0, 3), own.flatten(), reduction="none").view(masks.shape)
-    cells = masks.sum((-2, -1))
-    return ((losses * masks).sum((-2, -1)) / cells.clamp(min=1)).sum()
+    own = torch.arange(len(category), device=masks.device)
+    # Another episode of the same category is neither right nor wrong.
+    same = (category[:, None] == category) & (own[:, None] != own)
+    scores = scores.masked_fill(same[:, None, None, None], torch.finfo(scores.dtype).min)
+    labels = own[:, None, None, None].expand(cells.shape)
+    losses = F.cross_entropy(scores.flatten(0, 3), labels.flatten(), reduction="none").view(cells.shape)
+    return ((losses * cells).sum((-2, -1)) / cells.sum((-2, -1)).clamp(min=1)).sum()

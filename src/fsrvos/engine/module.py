@@ -78,10 +78,6 @@ class SegmentationModule(L.LightningModule):
             "lr_scheduler": {"scheduler": schedule.scheduler, "interval": schedule.interval},
         }
 
-    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
-        """Moves a batch."""
-        return batch.to(device)
-
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Makes the file self-describing: primitives from which the network can be built again."""
         checkpoint["fsrvos"] = {"model": self.model.config}

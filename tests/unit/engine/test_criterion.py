@@ -28,7 +28,6 @@ def example(seed=0, auxiliary=2, dtype=torch.float64):
     """Random layers and rectangles; the object leaves the second clip for two of three frames."""
     prediction = random_layer(seed, dtype=dtype)
     prediction.auxiliary = [random_layer(seed + 1 + i, dtype=dtype) for i in range(auxiliary)]
-    prediction.affinity_masks = random_layer(seed + 9, dtype=dtype).masks[:, :, 0, ::2, ::2]
     masks = torch.zeros(B, T, 32, 64, dtype=torch.bool)
     for b in range(B):
         for t in range(T):
@@ -189,8 +188,7 @@ def test_a_frame_padded_whole_counts_nowhere():
         for tensor in (layer.logits, layer.boxes, layer.masks):
             tensor[:, 2] = float("nan")
             tensor.requires_grad_()
-    prediction.affinity_masks[:, 2] = float("nan")
-    criterion = Criterion(affinity_mask_weight=1, affinity_dice_weight=1)
+    criterion = Criterion()
     losses = criterion(prediction, targets, padding)
     losses.total.backward()
     assert prediction.masks.grad.isfinite().all()
@@ -198,7 +196,7 @@ def test_a_frame_padded_whole_counts_nowhere():
         Prediction(layer.logits[:, :2], layer.boxes[:, :2], layer.masks[:, :2])
         for layer in (prediction, *prediction.auxiliary)
     ]
-    shorter = replace(layers[0], auxiliary=layers[1:], affinity_masks=prediction.affinity_masks[:, :2])
+    shorter = replace(layers[0], auxiliary=layers[1:])
     expected = criterion(
         shorter, Targets(targets.masks[:, :2], targets.boxes[:, :2], targets.is_visible[:, :2])
     )
@@ -207,29 +205,9 @@ def test_a_frame_padded_whole_counts_nowhere():
     torch.testing.assert_close(losses.total, expected.total)
 
 
-def test_affinity_loss_by_brute_force():
-    prediction, targets = example(auxiliary=0)
-    plain = Criterion()(prediction, targets)
-    losses = Criterion(affinity_mask_weight=3, affinity_dice_weight=4)(prediction, targets)
-    cells, n = targets.masks.numpy()[:, :, 4::8, 4::8], targets.is_visible.sum().item()
-    maps = prediction.affinity_masks.numpy()
-    mask = sum(focal(maps[b], cells[b]).mean() for b in range(B)) / n
-    overlap = sum(dice(maps[b], cells[b]) for b in range(B)) / n
-    assert "affinity_mask" not in plain.terms
-    assert losses.terms["affinity_mask"].item() == pytest.approx(mask)
-    assert losses.terms["affinity_dice"].item() == pytest.approx(overlap)
-    assert losses.total.item() == pytest.approx(plain.total.item() + 3 * mask + 4 * overlap)
-
-
-def test_a_weighted_affinity_loss_needs_the_head():
-    prediction, targets = example()
-    with pytest.raises(ValueError, match="the model gives no affinity_masks: set affinity_mask_weight=0"):
-        Criterion(affinity_dice_weight=1)(replace(prediction, affinity_masks=None), targets)
-
-
 def test_bad_weights_are_refused():
-    with pytest.raises(ValueError, match="weight of 'affinity_mask' must be finite and at least 0, got -1"):
-        Criterion(affinity_mask_weight=-1)
+    with pytest.raises(ValueError, match="weight of 'mask' must be finite and at least 0, got -1"):
+        Criterion(mask_weight=-1)
 
 
 def test_a_batch_of_two_is_the_visible_frames_mean_of_its_clips():

@@ -5,7 +5,17 @@ from types import MappingProxyType
 
 import pytest
 import torch
-from tiny import BACKBONE, PHRASES, SIZES, TEXT_ENCODER, make_clip, make_support, pick_clips, pick_support, tiny_model
+from tiny import (
+    BACKBONE,
+    PHRASES,
+    SIZES,
+    TEXT_ENCODER,
+    make_clip,
+    make_support,
+    pick_clips,
+    pick_support,
+    tiny_model,
+)
 
 from fsrvos.errors import UserError
 from fsrvos.models.cma import CMA, VARIANTS

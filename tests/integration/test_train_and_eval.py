@@ -1,0 +1,181 @@
+"""The two commands end to end: what they print, what they write, and that their numbers hold."""
+
+import json
+import re
+import subprocess
+
+import numpy as np
+import pytest
+import torch
+from commands import BIN, run
+from PIL import Image
+
+from fsrvos.cli import eval as eval_command
+from fsrvos.cli import train as train_command
+from fsrvos.engine.module import SegmentationModule
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*num_workers.*"),
+    pytest.mark.filterwarnings("ignore:.*does not have many workers.*"),
+]
+KEYS = {
+    "experiment", "group", "seeds", "standard", "paper", "controls", "per_category", "episodes", "frames", "seconds"
+}  # fmt: skip
+HEADLINE = re.compile(
+    r"unseen categories: J (\d+\.\d) F (\d+\.\d) \| wrong support J (\d+\.\d) \| no support J (\d+\.\d)"
+    r" \| wrong text J (\d+\.\d) -> (\S+)$"
+)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("smoke")
+
+
+@pytest.fixture(scope="module")
+def smoke(place):
+    """One run of the real command in a process of its own: stdout, stderr and the run folder."""
+    done = subprocess.run(
+        [BIN / "fsrvos-train", "experiment=smoke", "data.max_test_per_category=2", "evaluation.sheet_rows=3"],
+        cwd=place,
+        capture_output=True,
+        text=True,
+        timeout=1200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (folder,) = (place / "outputs" / "smoke").iterdir()
+    return done, folder
+
+
+def results_of(folder):
+    return json.loads((folder / "results.json").read_text())
+
+
+def test_smoke_ends_with_the_headline(smoke, place):
+    done, folder = smoke
+    last = done.stdout.strip().splitlines()[-1]
+    told = HEADLINE.fullmatch(last)
+    assert told, last
+    results = results_of(folder)
+    found = [results["standard"]["J"], results["standard"]["F"]]
+    found += [
+        results["controls"][name]["standard"]["J"] for name in ("wrong_support", "no_support", "wrong_text")
+    ]
+    assert [float(number) for number in told.groups()[:5]] == pytest.approx(found, abs=0.051)
+    assert (place / told[6]).resolve() == folder.resolve()
+    assert "Traceback" not in done.stderr
+
+
+def test_smoke_writes_everything(smoke):
+    _, folder = smoke
+    results = results_of(folder)
+    assert results.keys() >= KEYS
+    assert (results["experiment"], results["group"], results["seeds"]) == ("smoke", 1, [0])
+    for scores in (results, *results["controls"].values()):
+        for protocol in ("standard", "paper"):
+            assert {"J", "F", "JF"} <= scores[protocol].keys()
+            assert all(0 <= scores[protocol][name] <= 100 for name in ("J", "F", "JF"))
+    assert set(results["controls"]) == {"wrong_support", "no_support", "wrong_text"}
+    assert len(results["per_category"]) == 12
+    assert results["episodes"] == 24
+    assert results["frames"] == 24 * 4
+    report = (folder / "report.md").read_text()
+    assert f"{results['standard']['J']:.1f}" in report
+    assert all(category in report for category in results["per_category"])
+    with Image.open(folder / "contact_sheet.png") as sheet:
+        assert min(sheet.size) > 200
+        assert len(sheet.convert("RGB").getcolors(maxcolors=10**7)) > 1000
+    assert len(list((folder / "overlays").glob("*.png"))) == 3
+    assert {path.name for path in (folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 4
+    header = (folder / "logs" / "metrics.csv").read_text().splitlines()[0]
+    assert {"val/J", "val/J_wrong_support", "val/J_no_support"} <= set(header.split(","))
+    assert (folder / "config.yaml").is_file()
+
+
+def test_eval_gives_the_numbers_of_training(smoke, place, monkeypatch, capfd):
+    _, folder = smoke
+    again = place / "outputs" / "again"
+    arguments = [f"checkpoint={folder}", "evaluation.save_masks=true", f"hydra.run.dir={again}"]
+    done = run(eval_command.main, arguments, place, monkeypatch, capfd)
+    assert done.code == 0
+    trained, scored = results_of(folder), results_of(again)
+    for results in (trained, scored):
+        results.pop("seconds")
+    # The limits of the test belong to the run, so nothing had to be said again.
+    assert scored == trained
+    assert HEADLINE.fullmatch(done.out.strip().splitlines()[-1])
+    check_masks(again, place / "data" / "Mini-Ref-Synthetic-smoke" / "train", trained)
+
+
+def check_masks(folder, data, results):
+    """PNGs at native size whose J, from the files alone, is the one in results.json."""
+    objects = json.loads((data / "meta.json").read_text())["videos"]
+    expressions = json.loads(
+        (data.parent / "meta_expressions" / "train" / "meta_expressions.json").read_text()
+    )["videos"]
+    scores, files = {}, sorted((folder / "masks" / "seed0").glob("*/*/*.png"))
+    assert len(files) == results["frames"]
+    for file in files:
+        expression, video = file.parent.name, file.parent.parent.name
+        object_id = expressions[video]["expressions"][expression]["obj_id"]
+        with Image.open(file) as image:
+            assert image.mode == "P"
+            found = np.asarray(image)
+        truth = np.asarray(Image.open(data / "Annotations" / video / file.name)) == int(object_id)
+        assert found.shape == truth.shape == (64, 96)
+        assert set(np.unique(found)) <= {0, 1}
+        union = (found.astype(bool) | truth).sum()
+        similarity = (found.astype(bool) & truth).sum() / union if union else 1.0
+        category = objects[video]["objects"][object_id]["category"]
+        scores.setdefault(category, {}).setdefault((video, expression), []).append(similarity)
+    per_category = {c: np.mean([np.mean(js) for js in of.values()]) for c, of in scores.items()}
+    for category, similarity in per_category.items():
+        assert results["per_category"][category]["J"] == pytest.approx(100 * similarity)
+    assert results["standard"]["J"] == pytest.approx(100 * np.mean(list(per_category.values())))
+
+
+def test_resuming_goes_on_where_training_stopped(smoke, place, monkeypatch, capfd):
+    """Two steps and two more read the same episodes, and end with the same network, as four at once."""
+    seen = []
+    step = SegmentationModule.training_step
+
+    def watched(self, batch, batch_idx):
+        seen.append((self.trainer.global_step, [spec.index for spec in batch.specs]))
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(SegmentationModule, "training_step", watched)
+
+    def train(name, folder, steps, *more):
+        arguments = [
+            "experiment=smoke",
+            f"name={name}",
+            "data.batch_size=2",
+            "data.val_episodes=1",
+            "optim.total_steps=4",
+            "optim.warmup_steps=1",
+            f"trainer.max_steps={steps}",
+            "trainer.val_check_interval=2",
+            "evaluate=false",
+            f"hydra.run.dir=outputs/{name}/{folder}",
+            *more,
+        ]
+        seen.clear()
+        done = run(train_command.main, arguments, place, monkeypatch, capfd)
+        assert done.code == 0, done.err
+        return torch.load(
+            place / "outputs" / name / folder / "checkpoints" / "last.ckpt", weights_only=True
+        ), list(seen)
+
+    whole, steps = train("whole", "a", 4)
+    first, before = train("parts", "a", 2)
+    second, after = train("parts", "b", 4, "ckpt_path=last")
+    assert (first["global_step"], second["global_step"], whole["global_step"]) == (2, 4, 4)
+    assert before == steps[:2]
+    assert after == steps[2:]
+    assert [number for number, _ in steps] == [0, 1, 2, 3]
+    changed = [k for k, v in whole["state_dict"].items() if not torch.equal(v, first["state_dict"][k])]
+    assert len(changed) > 100
+    different = [k for k, v in whole["state_dict"].items() if not torch.equal(v, second["state_dict"][k])]
+    assert different == []

@@ -1,0 +1,106 @@
+"""The wheel carries the configs, the tokenizer and the commands, and works away from the checkout."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMANDS = {
+    "fsrvos-train": "fsrvos.cli.train:main",
+    "fsrvos-eval": "fsrvos.cli.eval:main",
+    "fsrvos-data": "fsrvos.cli.data:main",
+}
+
+
+def call(*arguments, **options):
+    done = subprocess.run(
+        list(map(str, arguments)), capture_output=True, text=True, timeout=600, check=False, **options
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """Built with what is installed here, so without a network."""
+    folder = tmp_path_factory.mktemp("dist")
+    call(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder, cwd=ROOT)
+    (file,) = folder.glob("fsrvos-*.whl")
+    return file
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory):
+    target = tmp_path_factory.mktemp("site")
+    call(
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-index",
+        "--target",
+        target,
+        wheel,
+    )
+    return target
+
+
+def test_what_the_wheel_holds(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        entries = next(name for name in names if name.endswith("entry_points.txt"))
+        scripts = ConfigParser()
+        scripts.read_string(archive.read(entries).decode())
+        for name in names:
+            if name.endswith(".yaml"):
+                assert archive.read(name) == (ROOT / name.removeprefix("fsrvos/")).read_bytes()
+    configs = {f"fsrvos/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "configs").rglob("*.yaml")}
+    modules = {path.relative_to(ROOT / "src").as_posix() for path in (ROOT / "src").rglob("*.py")}
+    assert len(configs) > 30
+    assert configs <= names
+    assert modules <= names
+    assert "fsrvos/encoders/tokenizer.json" in names
+    assert dict(scripts["console_scripts"]) == COMMANDS
+    assert not any(name.startswith(("tests/", "docs/", "fsrvos/fsrvos")) for name in names)
+    assert wheel.stat().st_size < 3_000_000
+
+
+def away(installed):
+    return {**os.environ, "PYTHONPATH": str(installed)}
+
+
+def test_configs_come_from_the_wheel(installed, tmp_path):
+    """In an empty directory, with the wheel before the checkout's editable install."""
+    command = installed / "bin" / "fsrvos-train"
+    search_path = call(sys.executable, command, "--info", "searchpath", cwd=tmp_path, env=away(installed))
+    assert str(installed / "fsrvos" / "configs") in search_path
+    assert str(ROOT / "configs") not in search_path
+    composed = call(
+        sys.executable, command, "--cfg", "job", "experiment=demo", cwd=tmp_path, env=away(installed)
+    )
+    assert "_target_: fsrvos.models.cma.CMA" in composed
+    assert "name: demo" in composed
+
+
+def test_the_tokenizer_comes_from_the_wheel(installed, tmp_path):
+    script = (
+        "import fsrvos.encoders.text as text, sys; print(text.__file__); "
+        "print(text.small_tokenizer()('a dax')['input_ids'])"
+    )
+    file, ids = call(sys.executable, "-c", script, cwd=tmp_path, env=away(installed)).splitlines()
+    assert Path(file).is_relative_to(installed)
+    assert ids.startswith("[0, ")
+
+
+def test_the_data_command_of_the_wheel(installed, tmp_path):
+    command = installed / "bin" / "fsrvos-data"
+    arguments = ["synth", "--out", "made", "--videos-per-category", "1", "--frames", "4", "--size", "48x64"]
+    call(sys.executable, command, *arguments, cwd=tmp_path, env=away(installed))
+    assert len(list((tmp_path / "made" / "train" / "JPEGImages").iterdir())) == 48
