@@ -223,13 +223,13 @@ class Match(Movable):
 
 @dataclass
 class Segmentation(Movable):
-    """The answer for clips: the chosen query's masks.
+    """The answer for clips: the chosen queries' masks.
 
     Attributes:
         masks: (B, T, h, w) mask logits at stride 4 of the padded frames.
         boxes: (B, T, 4) cxcywh in [0, 1].
         scores: (B,) mean over frames of the chosen query's class probability.
-        queries: (B,) index of the chosen query.
+        queries: (B, T) index of the chosen query; the same in all frames where one is chosen for the clip.
     """
 
     masks: Tensor

@@ -44,6 +44,8 @@ class CMA(nn.Module):
         coordinate_scale: Factor on the mask head's pixel coordinates (published: 1).
         rest: Attention over the support may rest on nothing; its match at stride 8 can then be taught by a mask
             loss (published: no).
+        choose_per_frame: ``segment`` picks the best query frame by frame; the published system picks one for the
+            whole clip.
         all_support_frames: Every frame of every support clip is memory, not the middle one only.
         mask_background: Background support positions get no attention.
         pad_support_masks: Support masks are padded with their frames, not stretched.
@@ -77,6 +79,7 @@ class CMA(nn.Module):
         dynamic_channels: int = 8,
         coordinate_scale: float = 1.0,
         rest: bool = False,
+        choose_per_frame: bool = False,
         all_support_frames: bool | None = None,
         mask_background: bool | None = None,
         pad_support_masks: bool | None = None,
@@ -95,6 +98,7 @@ class CMA(nn.Module):
             )
         )  # fmt: skip
         self.variant, self.hidden_dim, self.num_queries = variant, hidden_dim, num_queries
+        self.choose_per_frame = choose_per_frame
         dab = variant in ("cma", "cma_plus")
 
         self.backbone, frozen_backbone = _encoder(build_backbone, backbone)
@@ -235,12 +239,15 @@ class CMA(nn.Module):
 
     @torch.no_grad()
     def segment(self, query: Clip, support: Support | None = None) -> Segmentation:
-        """Masks of the one query that answers best over the whole clip (model.md section 10)."""
+        """Masks of the query that answers best, over the whole clip or frame by frame (model.md section 10)."""
         prediction = self(query, support)
-        scores = prediction.logits.sigmoid().mean(1)
-        score, best = scores.max(-1)
-        rows = torch.arange(len(best), device=best.device)
-        return Segmentation(prediction.masks[rows, :, best], prediction.boxes[rows, :, best], score, best)
+        scores = prediction.logits.sigmoid()
+        judged = scores if self.choose_per_frame else scores.mean(1, keepdim=True).expand_as(scores)
+        best = judged.argmax(-1, keepdim=True)
+        masks = prediction.masks.take_along_dim(best[..., None, None], 2)[:, :, 0]
+        boxes = prediction.boxes.take_along_dim(best[..., None], 2)[:, :, 0]
+        score = scores.take_along_dim(best, 2)[..., 0].mean(1)
+        return Segmentation(masks, boxes, score, best[..., 0])
 
 
 def _encoder(build: Callable[..., Any], choice: str | Mapping[str, Any]) -> tuple[Any, bool]:

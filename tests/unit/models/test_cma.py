@@ -183,10 +183,27 @@ def test_segment_chooses_one_query_for_the_whole_clip():
     for b in range(3):
         scores = prediction.logits[b].sigmoid().mean(0).tolist()
         best = scores.index(max(scores))
-        assert answer.queries[b] == best
+        assert answer.queries[b].tolist() == [best] * 3
         assert answer.scores[b].item() == pytest.approx(scores[best])
         torch.testing.assert_close(answer.masks[b], prediction.masks[b, :, best])
         torch.testing.assert_close(answer.boxes[b], prediction.boxes[b, :, best])
+
+
+def test_segment_may_choose_frame_by_frame():
+    model = tiny_model(choose_per_frame=True)
+    query, support = make_clip(PHRASES, frames=3), make_support((0, 1, 2))
+    with torch.no_grad():
+        prediction = model(query, support)
+    answer = model.segment(query, support)
+    for b in range(3):
+        for t in range(3):
+            scores = prediction.logits[b, t].sigmoid().tolist()
+            best = scores.index(max(scores))
+            assert answer.queries[b, t] == best
+            torch.testing.assert_close(answer.masks[b, t], prediction.masks[b, t, best])
+            torch.testing.assert_close(answer.boxes[b, t], prediction.boxes[b, t, best])
+        chosen = prediction.logits[b].sigmoid().amax(-1).mean()
+        assert answer.scores[b].item() == pytest.approx(chosen.item())
 
 
 def test_mask_head_gets_centres_in_pixels_of_the_unpadded_frame():
