@@ -14,6 +14,7 @@ masks -> scores.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Self
 
@@ -21,20 +22,28 @@ from torch import Tensor
 
 
 class Movable:
-    """Gives a dataclass of tensors (nested, optional, in lists) ``to``."""
+    """Gives a dataclass of tensors (nested, optional, in lists) ``to`` and ``pin_memory``."""
 
     def to(self, *args: Any, **kwargs: Any) -> Self:
         """Moves every tensor inside, as ``torch.Tensor.to``; everything else is shared."""
+        return self._each(lambda tensor: tensor.to(*args, **kwargs))
 
-        def move(value: Any) -> Any:
-            if isinstance(value, Tensor | Movable):
-                return value.to(*args, **kwargs)
+    def pin_memory(self) -> Self:
+        """Pins every tensor inside, as a ``DataLoader`` asks for it before a copy to the GPU."""
+        return self._each(lambda tensor: tensor.pin_memory())
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
+        def changed(value: Any) -> Any:
+            if isinstance(value, Tensor):
+                return change(value)
+            if isinstance(value, Movable):
+                return value._each(change)
             if isinstance(value, list):
-                return [move(item) for item in value]
+                return [changed(item) for item in value]
             return value
 
         assert is_dataclass(self)
-        return replace(self, **{f.name: move(getattr(self, f.name)) for f in fields(self)})
+        return replace(self, **{f.name: changed(getattr(self, f.name)) for f in fields(self)})
 
 
 @dataclass(frozen=True)

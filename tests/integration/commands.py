@@ -27,7 +27,12 @@ class Outcome:
 
     @property
     def complaints(self) -> list[str]:
-        """Lines on stderr that the command itself wrote."""
+        """Lines on stderr that the command itself wrote, warnings apart."""
+        return [line for line in self.told if not line.startswith("fsrvos: warning: ")]
+
+    @property
+    def told(self) -> list[str]:
+        """All lines on stderr that the command itself wrote."""
         return [line for line in self.err.splitlines() if line.startswith("fsrvos")]
 
 
@@ -79,5 +84,6 @@ def on_data(root: Path) -> list[str]:
         "data.test_transform.short_side=32",
         "model.hidden_dim=64",
         "trainer.max_steps=1",
+        "trainer.log_every_n_steps=1",
         "evaluation.sheet_rows=1",
     ]

@@ -158,6 +158,7 @@ def test_the_same_without_a_mistake(tmp_path, monkeypatch, capfd):
     done = run(train_command.main, [*on_data(root), "hydra.run.dir=run"], tmp_path, monkeypatch, capfd)
     assert done.code == 0, done.err
     assert not done.complaints
+    assert [line for line in done.told if "fewer than two videos" not in line] == []
     assert json.loads((tmp_path / "run" / "results.json").read_text())["episodes"] == 4
 
 

@@ -153,7 +153,7 @@ def test_resuming_goes_on_where_training_stopped(smoke, place, monkeypatch, capf
             f"name={name}",
             "data.batch_size=2",
             "data.val_episodes=1",
-            "optim.total_steps=4",
+            "++optim.total_steps=4",
             "optim.warmup_steps=1",
             f"trainer.max_steps={steps}",
             "trainer.val_check_interval=2",

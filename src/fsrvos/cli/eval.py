@@ -46,7 +46,8 @@ def with_settings_of_run(config: DictConfig) -> DictConfig:
     saved_file = checkpoint_file(config.checkpoint).parent.parent / "config.yaml"
     saved = OmegaConf.load(saved_file) if saved_file.is_file() else OmegaConf.create()
     assert isinstance(saved, DictConfig)
-    names_data = config.data is not None and "_target_" in config.data
+    chosen = OmegaConf.select(config, "data")  # no key at all while the group is null
+    names_data = chosen is not None and "_target_" in chosen
     if not names_data and "data" not in saved:
         raise UserError(f"{saved_file} does not exist, so nothing says what to test on; say data=OPTION")
     filled = config.copy()
@@ -55,9 +56,7 @@ def with_settings_of_run(config: DictConfig) -> DictConfig:
         if filled[key] is None:
             filled[key] = saved.get(key, fallback)
     if not names_data:
-        filled.data = OmegaConf.merge(
-            saved.data, {"group": filled.group, "seed": filled.seed}, config.data or {}
-        )
+        filled.data = OmegaConf.merge(saved.data, {"group": filled.group, "seed": filled.seed}, chosen or {})
         if filled.name == "eval":
             filled.name = saved.name
     return filled

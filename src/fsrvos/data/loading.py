@@ -74,8 +74,9 @@ class EpisodeLoader(DataLoader):
             return
         except UserError as error:
             line = str(error).strip().splitlines()[-1].removeprefix("fsrvos.errors.UserError: ")
-        # Only now that the worker's error is gone can its iterator go, too. Left to the garbage collector, as
-        # part of the error's traceback, it would wait five seconds for each worker.
+            # torch's frame that raised it holds the error, a cycle with the iterator in it. Left to the garbage
+            # collector the iterator would wait five seconds for each of its workers.
+            error.__traceback__ = None
         self._iterator = None
         raise UserError(line)
 

@@ -59,7 +59,7 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
             f"{file} is no checkpoint, or holds more than tensors and plain values, which is refused; "
             "give a file that fsrvos-train wrote"
         ) from error
-    except (RuntimeError, EOFError, OSError) as error:
+    except Exception as error:  # what the unpickler raises on garbage is any of a dozen kinds
         raise UserError(f"{file} could not be read as a checkpoint ({_reason(error)})") from error
     if not isinstance(checkpoint, dict) or "fsrvos" not in checkpoint:
         raise UserError(f"{file} is no checkpoint of fsrvos-train: it does not say which network it holds")

@@ -434,6 +434,7 @@ def test_frames_that_are_numbers_are_refused(root):
     assert "plain name" in error(root)
 
 
+@pytest.mark.filterwarnings("ignore:.*fewer than two videos.*")
 def test_an_object_that_is_never_visible_is_left_out_with_a_warning(tmp_path):
     films = {
         "a": Film(4, {"1": one("hat", "a hat"), "2": one("hat", "another", visible=[])}),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import multiprocessing
 import pickle
 import warnings
 from pathlib import Path
@@ -447,8 +448,10 @@ def test_a_corrupt_frame_is_one_line_from_workers_too(tmp_path, num_workers):
     for path in (root / "train/JPEGImages").glob("hand_*/*.jpg"):
         path.write_bytes(path.read_bytes()[:100])
     loader = module(root, num_workers=num_workers).train_dataloader()
+    before = set(multiprocessing.active_children())
     with pytest.raises(UserError) as caught:
         list(loader)
+    assert set(multiprocessing.active_children()) <= before  # no worker is waited for later
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith(f"{root / 'train/JPEGImages'}/hand_")
     assert "cannot be decoded" in str(caught.value)
