@@ -145,7 +145,7 @@ def test_every_option_composes_with_real_arguments(folder, choice):
     elif group == "callbacks":
         made = [instantiate(callback) for callback in config.callbacks.values()]
         assert all(isinstance(callback, L.Callback) for callback in made)
-        assert {type(callback).__name__ for callback in made} >= {"ModelCheckpoint"}
+        assert {type(callback).__name__ for callback in made} >= {"ModelCheckpoint", "LastCheckpoint"}
     else:
         assert isinstance(instantiate(config[group]), EpisodeDataModule | Criterion | Recipe)
 

@@ -10,6 +10,16 @@ from einops import rearrange
 from torch import Tensor, nn
 
 
+class BatchNorm(nn.BatchNorm2d):
+    """Batch norm that takes its running statistics where a single value leaves nothing to take them from."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, C, h, w) -> the same."""
+        if self.training and x.numel() == x.shape[1]:
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return super().forward(x)
+
+
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions with batch norm around a shortcut: (n, in, h, w) -> (n, out, h/stride, w/stride)."""
 
@@ -17,10 +27,10 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.main = nn.Sequential(
             nn.Conv2d(in_channels, out_channels, 3, stride, 1, bias=False),
-            nn.BatchNorm2d(out_channels),
+            BatchNorm(out_channels),
             nn.ReLU(inplace=True),
             nn.Conv2d(out_channels, out_channels, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(out_channels),
+            BatchNorm(out_channels),
         )
         straight = stride == 1 and in_channels == out_channels
         self.shortcut = nn.Identity() if straight else nn.Conv2d(in_channels, out_channels, 1, stride)
@@ -52,10 +62,10 @@ class SmallBackbone(nn.Module):
         self.channels = list(channels)
         self.stem = nn.Sequential(
             nn.Conv2d(3, channels[0] // 2, 3, 2, 1, bias=False),
-            nn.BatchNorm2d(channels[0] // 2),
+            BatchNorm(channels[0] // 2),
             nn.ReLU(inplace=True),
             nn.Conv2d(channels[0] // 2, channels[0], 3, 2, 1, bias=False),
-            nn.BatchNorm2d(channels[0]),
+            BatchNorm(channels[0]),
             nn.ReLU(inplace=True),
         )
         inputs = [channels[0], *channels[:-1]]
