@@ -51,4 +51,5 @@ def score(
     save_image(sheet, folder / "contact_sheet.png")
     for name, picture in gallery.overlays():
         save_image(picture, folder / "overlays" / name)
-    print(f"{headline(results.to_dict())} -> {folder}")
+    here = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    print(f"{headline(results.to_dict())} -> {here}")

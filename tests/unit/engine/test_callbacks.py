@@ -8,7 +8,9 @@ from torch.utils.data import DataLoader
 
 from fsrvos.engine.callbacks import LastCheckpoint
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*(does not have many workers|logging interval).*")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*(does not have many workers|logging interval|isinstance.treespec).*"
+)
 
 
 class Worse(L.LightningModule):

@@ -108,6 +108,7 @@ def write_bad(kind, path, good):
         torch.save(checkpoint, path)
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize(
     "kind",
     ["text", "empty", "cut short", "pickle", "foreign", "a tensor", "unknown argument", "other sizes"],
