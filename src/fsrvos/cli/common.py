@@ -71,7 +71,12 @@ def hydra_command(config_name: str, task: Callable[[DictConfig], Any]) -> None:
 def _speak_plainly() -> None:
     """Warnings become one line; what Lightning says at every start, whatever one does, is left out."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    for noise in ("Total length of", "isinstance.treespec", "The .+dataloader. does not have many workers"):
+    for noise in (
+        "Total length of",
+        "isinstance.treespec",
+        "The .+dataloader. does not have many workers",
+        "Found .+ in eval mode",
+    ):
         warnings.filterwarnings("ignore", message=f".*{noise}")
 
     def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:

@@ -189,9 +189,7 @@ def scores(records: Sequence[FrameScore]) -> Scores:
     seeds = _grouped(records, lambda record: record.seed).values()
     return Scores(
         standard=_over_seeds([_standard(of_seed) for of_seed in seeds]),
-        paper=_over_seeds(
-            [_mean((record.paper_J, record.paper_F) for record in of_seed) for of_seed in seeds]
-        ),
+        paper=_over_seeds([_paper(of_seed) for of_seed in seeds]),
         episodes=len({record.episode for record in records}),
         frames=len(records),
     )

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from fsrvos.errors import UserError
 from fsrvos.structures import Match, Support
 
 
@@ -201,7 +202,7 @@ class AblatedAffinity(nn.Module):
         """As ``CrossModalAffinity.forward``; needs at least as many support frames as query frames.
 
         Raises:
-            ValueError: Fewer support than query frames.
+            UserError: Fewer support than query frames, or several support clips.
         """
         b, t, _, h, w = query.shape
         foreground = torch.zeros_like(query) if support is None else self._aligned(support, b, t)
@@ -215,12 +216,12 @@ class AblatedAffinity(nn.Module):
 
     def _aligned(self, support: SupportLevel, batch: int, frames: int) -> Tensor:
         if support.features.shape[1] < frames:
-            raise ValueError(
+            raise UserError(
                 f"model {self.kind!r} adds support to query frame by frame: it needs at least {frames} support "
                 f"frames, got {support.features.shape[1]}"
             )
         if support.features.shape[0] != batch:
-            raise ValueError(f"model {self.kind!r} takes one support clip an episode")
+            raise UserError(f"model {self.kind!r} takes one support clip an episode")
         return support.features[:, :frames]
 
 
