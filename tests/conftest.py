@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported
+os.environ["OMP_NUM_THREADS"] = "1"  # for the processes that tests start
 sys.path.append(str(Path(__file__).parent / "unit" / "data"))  # zoo, a tiny data set on disk
 
 import torch

@@ -99,6 +99,10 @@ def unknown_backbone(root):
     return ["backbone.name=nonsense"], ["backbone must be small", "'nonsense'"]
 
 
+def too_little_support(root):
+    return ["model=base", "data.support_frames=1"], ["model 'base'", "at least 2 support frames, got 1"]
+
+
 def weights_out_of_reach(root):
     return ["backbone=resnet18"], ["'resnet18'", "backbone.pretrained=false"]
 
@@ -134,6 +138,7 @@ TRAINING = [
     unknown_option,
     unknown_variant,
     unknown_backbone,
+    too_little_support,
     weights_out_of_reach,
     no_checkpoint_to_resume,
     no_run_to_resume,

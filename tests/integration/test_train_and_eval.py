@@ -34,9 +34,13 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def smoke(place):
-    """One run of the real command in a process of its own: stdout, stderr and the run folder."""
+    """One run of the real command in a process of its own: stdout, stderr and the run folder.
+
+    Coordinates in pixels make even a fresh network draw masks, without which every score would be 0.
+    """
+    overrides = ["data.max_test_per_category=2", "evaluation.sheet_rows=3", "model.coordinate_scale=1.0"]
     done = subprocess.run(
-        [BIN / "fsrvos-train", "experiment=smoke", "data.max_test_per_category=2", "evaluation.sheet_rows=3"],
+        [BIN / "fsrvos-train", "experiment=smoke", *overrides],
         cwd=place,
         capture_output=True,
         text=True,
@@ -78,6 +82,8 @@ def test_smoke_writes_everything(smoke):
             assert all(0 <= scores[protocol][name] <= 100 for name in ("J", "F", "JF"))
     assert set(results["controls"]) == {"wrong_support", "no_support", "wrong_text"}
     assert len(results["per_category"]) == 12
+    assert len({scores["J"] for scores in results["per_category"].values()}) > 3
+    assert results["standard"]["J"] not in {c["standard"]["J"] for c in results["controls"].values()}
     assert results["episodes"] == 24
     assert results["frames"] == 24 * 4
     report = (folder / "report.md").read_text()

@@ -11,6 +11,8 @@ from torch import nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, MultiStepLR
 
+from fsrvos.errors import UserError
+
 NORMS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)  # the others hold vectors alone, known by their shape
 
 
@@ -42,20 +44,27 @@ class Recipe:
     min_ratio: float = 0.0
 
     def build(self, model: nn.Module, steps: int) -> tuple[AdamW, Schedule]:
-        """The optimizer of a model and its schedule over a training of ``steps``."""
-        optimizer = build_optimizer(
-            model, self.lr, self.weight_decay, self.backbone_lr, self.text_lr, self.no_decay
-        )
+        """The optimizer of a model and its schedule over a training of ``steps``.
+
+        Raises:
+            UserError: A rate, decay or schedule that cannot be.
+        """
         total = self.total_steps or steps
-        return optimizer, build_schedule(
-            optimizer,
-            self.schedule,
-            milestones=self.milestones,
-            gamma=self.gamma,
-            warmup_steps=min(self.warmup_steps, total - 1),
-            total_steps=total,
-            min_ratio=self.min_ratio,
-        )
+        try:
+            optimizer = build_optimizer(
+                model, self.lr, self.weight_decay, self.backbone_lr, self.text_lr, self.no_decay
+            )
+            return optimizer, build_schedule(
+                optimizer,
+                self.schedule,
+                milestones=self.milestones,
+                gamma=self.gamma,
+                warmup_steps=min(self.warmup_steps, total - 1),
+                total_steps=total,
+                min_ratio=self.min_ratio,
+            )
+        except ValueError as error:
+            raise UserError(f"optim: {error}") from error
 
 
 def parameter_groups(

@@ -72,17 +72,20 @@ def test_what_a_path_means(tmp_path, trained):
 
 
 class Trap:
-    """What a malicious pickle does."""
+    """A pickle that makes a folder where it is loaded."""
+
+    def __init__(self, folder):
+        self.folder = str(folder)
 
     def __reduce__(self):
-        return (os.mkdir, ("/tmp/fsrvos-trap-was-sprung",))
+        return (os.mkdir, (self.folder,))
 
 
 def test_code_in_a_checkpoint_is_not_run(tmp_path):
-    torch.save({"fsrvos": Trap()}, tmp_path / "a.ckpt")
+    torch.save({"fsrvos": Trap(tmp_path / "sprung")}, tmp_path / "a.ckpt")
     with pytest.raises(UserError, match="is no checkpoint, or holds more than"):
         load_checkpoint(tmp_path / "a.ckpt")
-    assert not os.path.exists("/tmp/fsrvos-trap-was-sprung")
+    assert not (tmp_path / "sprung").exists()
 
 
 def write_bad(kind, path, good):

@@ -15,7 +15,9 @@ from fsrvos.models.cma import VARIANTS
 from fsrvos.ops.boxes import boxes_from_masks
 from fsrvos.structures import Batch, ClipSpec, EpisodeSpec, Targets
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*(num_workers|does not have many workers).*")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*(num_workers|does not have many workers|isinstance.treespec|defined a `validation_step`|in eval mode).*"
+)
 
 
 def batch(seed, real=(60, 90), with_support=True):
@@ -112,7 +114,7 @@ def test_validation_logs_the_three_conditions():
 
 
 def test_training_lowers_the_loss_and_leaves_the_frozen_alone():
-    model = tiny_model(backbone={**BACKBONE, "frozen": True}, dropout=0.0)
+    model = tiny_model(backbone={**BACKBONE, "frozen": True}, dropout=0.0).train()
     module = make_module(model, lr=3e-3)
     before = {name: p.clone() for name, p in model.named_parameters()}
     one = batch(0)

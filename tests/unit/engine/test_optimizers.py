@@ -5,12 +5,14 @@ import torch
 from torch import nn
 
 from fsrvos.engine.optimizers import (
+    Recipe,
     build_optimizer,
     build_schedule,
     cosine_schedule,
     multistep_schedule,
     parameter_groups,
 )
+from fsrvos.errors import UserError
 
 
 class Network(nn.Module):
@@ -203,3 +205,10 @@ def test_a_frozen_model_is_refused():
 def test_bad_schedules_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         build_schedule(optimizer_of_one(), **arguments)
+
+
+def test_recipe_says_whose_mistake_it_is():
+    with pytest.raises(UserError, match="optim: lr must be finite and above 0, got -1"):
+        Recipe(lr=-1).build(nn.Linear(2, 2), steps=10)
+    with pytest.raises(UserError, match="optim: schedule must be"):
+        Recipe(schedule="none").build(nn.Linear(2, 2), steps=10)

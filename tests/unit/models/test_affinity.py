@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from tiny import make_support, randomised
 
+from fsrvos.errors import UserError
 from fsrvos.models.affinity import (
     AblatedAffinity,
     CrossModalAffinity,
@@ -257,9 +258,9 @@ def test_self_looks_at_its_own_middle_frame():
 def test_ablations_say_how_many_frames_and_clips_they_need(kind):
     affinity = AblatedAffinity(C, 0.1, kind).double()
     query, padding = query_level()
-    with pytest.raises(ValueError, match=f"at least {T} support frames, got {T - 1}"):
+    with pytest.raises(UserError, match=f"at least {T} support frames, got {T - 1}"):
         affinity(query, padding, support_level(frames=T - 1))
-    with pytest.raises(ValueError, match="one support clip an episode"):
+    with pytest.raises(UserError, match="one support clip an episode"):
         affinity(query, padding, support_level((0, 0, 1), frames=T))
 
 
