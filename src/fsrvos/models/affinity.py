@@ -225,17 +225,18 @@ class AblatedAffinity(nn.Module):
         return support.features[:, :frames]
 
 
-def published_foreground(
+def foreground(
     features: Tensor, support: Support, size: tuple[int, int], *, pad_masks: bool = False
 ) -> SupportLevel:
-    """Masked support features at the size of the query's level.
+    """Masked support features: the support's object at one level.
 
-    The published network stretches the *unpadded* masks over the padded features.
+    Published, both are brought to the size of the query's level, the *unpadded* masks stretched over the padded
+    features.
 
     Args:
         features: (N, S, C, h', w') of the padded support frames.
         support: Its masks and sizes.
-        size: (h, w) of the query's level.
+        size: (h, w) of the query's level; read in the published way only.
         pad_masks: Masks are padded with their frames instead, and both stay on the support's own grid: nothing
             is stretched.
     """

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from fsrvos.encoders.build import build_backbone
 from fsrvos.encoders.text import TextEncoder
 from fsrvos.errors import UserError
-from fsrvos.models.affinity import AblatedAffinity, CrossModalAffinity, SupportLevel, published_foreground
+from fsrvos.models.affinity import AblatedAffinity, CrossModalAffinity, SupportLevel, foreground
 from fsrvos.models.features import FeaturePyramid, Phrase, Pyramid, TextProjection, positions
 from fsrvos.models.mask_head import DynamicMaskHead
 from fsrvos.models.pixel_decoder import CrossModalPyramid
@@ -192,7 +192,7 @@ class CMA(nn.Module):
         """Foreground features of the support, level by level."""
         shown, _ = self.encode(support, is_support=True)
         return [
-            published_foreground(s, support, (q.shape[-2], q.shape[-1]), pad_masks=self.pad_support_masks)
+            foreground(s, support, (q.shape[-2], q.shape[-1]), pad_masks=self.pad_support_masks)
             for s, q in zip(shown.levels, query.levels, strict=True)
         ]
 

@@ -12,7 +12,7 @@ from fsrvos.models.affinity import (
     AblatedAffinity,
     CrossModalAffinity,
     SupportLevel,
-    published_foreground,
+    foreground,
 )
 
 B, T, S, C, H, W = 2, 3, 3, 8, 3, 4
@@ -284,10 +284,10 @@ def stretched(maps, h, w):
     return weights(h, maps.shape[-2]) @ maps @ weights(w, maps.shape[-1]).T
 
 
-def test_published_foreground_stretches_the_unpadded_masks():
+def test_foreground_stretches_the_unpadded_masks():
     support = make_support((0, 1), size=(64, 96), real=(60, 90))
     features = torch.randn(2, 2, C, 8, 12)
-    level = published_foreground(features, support, (7, 9))
+    level = foreground(features, support, (7, 9))
     mask = stretched(support.masks[..., :60, :90].float(), 7, 9)
     torch.testing.assert_close(level.features, stretched(features, 7, 9) * mask[:, :, None])
     assert torch.equal(level.is_object, mask > 0)
@@ -297,7 +297,7 @@ def test_published_foreground_stretches_the_unpadded_masks():
 def test_padded_masks_stay_on_the_supports_grid():
     support = make_support((0, 1), size=(64, 96), real=(60, 90))
     features = torch.randn(2, 2, C, 8, 12)
-    level = published_foreground(features, support, (7, 9), pad_masks=True)
+    level = foreground(features, support, (7, 9), pad_masks=True)
     coverage = support.masks.float().reshape(2, 2, 8, 8, 12, 8).mean((3, 5))
     torch.testing.assert_close(level.features, features * coverage[:, :, None])
     assert torch.equal(level.is_object, coverage > 0)
@@ -308,6 +308,6 @@ def test_an_object_smaller_than_a_cell_is_not_lost():
     support = make_support((0,), frames=1, size=(64, 64))
     support.masks[:] = False
     support.masks[0, 0, 17, 42] = True
-    level = published_foreground(torch.ones(1, 1, C, 1, 1), support, (1, 1), pad_masks=True)
+    level = foreground(torch.ones(1, 1, C, 1, 1), support, (1, 1), pad_masks=True)
     assert level.is_object.all()
     assert (level.features > 0).all()
