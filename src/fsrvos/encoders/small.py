@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from fsrvos.encoders.backbone import Backbone
+
 
 class BatchNorm(nn.BatchNorm2d):
     """Batch norm that takes its running statistics where a single value leaves nothing to take them from."""
@@ -41,7 +43,7 @@ class ResidualBlock(nn.Module):
         return self.activation(self.main(x) + self.shortcut(x))
 
 
-class SmallBackbone(nn.Module):
+class SmallBackbone(Backbone):
     """Stem at stride 4, four residual stages at strides 4, 8, 16, 32, and a top-down path.
 
     The top-down path adds what the coarse stages saw of the whole object to the fine ones: a small network has

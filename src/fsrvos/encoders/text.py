@@ -7,14 +7,27 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
-import torch
 from torch import Tensor, nn
-from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerFast, RobertaConfig, RobertaModel
+from transformers import PreTrainedTokenizerFast
 
-from fsrvos.errors import UserError
+from fsrvos.encoders.text_models import build_model, describe_model, load_model, load_tokenizer, longest_input
 from fsrvos.structures import Tokens
 
-ROBERTA_VOCABULARY = 50_265
+SMALL: dict[str, Any] = {
+    "model_type": "roberta",
+    "hidden_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 128,
+    "max_position_embeddings": 66,
+    "layer_norm_eps": 1e-5,
+    "hidden_dropout_prob": 0.0,
+    "attention_probs_dropout_prob": 0.0,
+    "type_vocab_size": 1,
+    "bos_token_id": 0,
+    "pad_token_id": 1,
+    "eos_token_id": 2,
+}
 
 
 def normalise(expression: str) -> str:
@@ -27,10 +40,15 @@ class TextEncoder(nn.Module):
 
     Args:
         name: ``"small"`` (from scratch, needs no download), a Hugging Face id such as ``"roberta-base"``, or a
-            local directory with a saved model and tokenizer.
-        pretrained: Load the weights. Without them a RoBERTa of ``config`` is made, random.
-        config: Entries of ``RobertaConfig`` for models that are not loaded: ``hidden_size``,
-            ``num_hidden_layers``, ``vocab_size`` and so on.
+            local directory with a saved model and tokenizer. Any encoder will do: RoBERTa, BERT, DistilBERT, MiniLM,
+            MPNet, T5's encoder, CLIP's text tower.
+        pretrained: Load the weights. Without them an untrained model of ``config`` is made; its tokenizer is loaded
+            when it is first needed.
+        config: Entries of the configuration of a model that is not loaded: ``model_type`` (RoBERTa-base when
+            absent), ``hidden_size``, ``num_hidden_layers``, ``vocab_size`` and so on.
+
+    Attributes:
+        channels: D, width of the words.
 
     Raises:
         UserError: The model cannot be had: wrong name, or no network.
@@ -45,28 +63,31 @@ class TextEncoder(nn.Module):
         self.model: Any
         if name == "small":
             self.tokenizer = small_tokenizer()
-            defaults = {"vocab_size": len(self.tokenizer), **SMALL_CONFIG}
-            self.model = RobertaModel(RobertaConfig(**{**defaults, **(config or {})}))
+            self.model = build_model({"vocab_size": len(self.tokenizer), **SMALL, **(config or {})})
         elif pretrained:
-            self.tokenizer, self.model = _load(name)
+            self.tokenizer, self.model = load_tokenizer(name), load_model(name)
         else:
-            published = {"vocab_size": ROBERTA_VOCABULARY, **ROBERTA_CONFIG}
-            self.model = RobertaModel(RobertaConfig(**{**published, **(config or {})}))
+            self.model = build_model(config or {})
         self.channels: int = self.model.config.hidden_size
 
+    @property
+    def architecture(self) -> dict[str, Any]:
+        """The ``config`` with which an untrained model has the same layers, plain values alone."""
+        return describe_model(self.model)
+
     def tokenize(self, expressions: list[str]) -> Tokens:
-        """Phrases to padded token ids, at most what the model's positions allow."""
+        """Phrases to padded token ids, at most what the model's positions allow.
+
+        Raises:
+            UserError: The tokenizer cannot be had.
+        """
         if self.tokenizer is None:
-            try:
-                self.tokenizer = AutoTokenizer.from_pretrained(self.name)
-            except (OSError, ValueError) as error:
-                raise UserError(_unavailable("tokenizer", self.name, error)) from error
-        longest = min(self.model.config.max_position_embeddings - 2, self.tokenizer.model_max_length)
+            self.tokenizer = load_tokenizer(self.name)
         encoded = self.tokenizer(
             [normalise(e) for e in expressions],
             padding=True,
             truncation=True,
-            max_length=longest,
+            max_length=longest_input(self.model, self.tokenizer),
             return_tensors="pt",
         )
         return Tokens(encoded["input_ids"], encoded["attention_mask"] == 0)
@@ -93,27 +114,6 @@ class TextEncoder(nn.Module):
         return words, sentence
 
 
-SMALL_CONFIG: dict[str, Any] = {
-    "hidden_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "intermediate_size": 128,
-    "max_position_embeddings": 66,
-    "layer_norm_eps": 1e-5,
-    "hidden_dropout_prob": 0.0,
-    "attention_probs_dropout_prob": 0.0,
-    "type_vocab_size": 1,
-    "bos_token_id": 0,
-    "pad_token_id": 1,
-    "eos_token_id": 2,
-}
-ROBERTA_CONFIG: dict[str, Any] = {
-    "max_position_embeddings": 514,
-    "layer_norm_eps": 1e-5,
-    "type_vocab_size": 1,
-}
-
-
 def small_tokenizer() -> PreTrainedTokenizerFast:
     """The byte-level BPE tokenizer of this package: no word is unknown, rare ones fall into pieces."""
     path = files("fsrvos.encoders") / "tokenizer.json"
@@ -124,21 +124,4 @@ def small_tokenizer() -> PreTrainedTokenizerFast:
         eos_token="</s>",
         unk_token="<unk>",
         model_max_length=64,
-    )
-
-
-def _load(name: str) -> tuple[Any, nn.Module]:
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(name)
-        model = AutoModel.from_pretrained(name, dtype=torch.float32)
-    except (OSError, ValueError) as error:
-        raise UserError(_unavailable("model", name, error)) from error
-    return tokenizer, model
-
-
-def _unavailable(what: str, name: str, error: Exception) -> str:
-    reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-    return (
-        f"text encoder {name!r}: its {what} could not be loaded ({reason}); go online once, "
-        "or give a local directory, or use text_encoder=small"
     )

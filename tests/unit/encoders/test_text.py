@@ -1,14 +1,27 @@
 """Text encoders: the small one, RoBERTa's sizes, saved Hugging Face models, and models that cannot be had."""
 
+import json
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import BertConfig, BertModel, PreTrainedTokenizerFast, RobertaConfig, RobertaModel
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForTextEncoding,
+    BertConfig,
+    BertModel,
+    CLIPConfig,
+    CLIPModel,
+    PreTrainedTokenizerFast,
+    RobertaConfig,
+    RobertaModel,
+)
 
 from fsrvos.encoders.text import TextEncoder, normalise
+from fsrvos.encoders.text_models import load_tokenizer
 from fsrvos.errors import UserError
 from fsrvos.structures import Tokens
 
@@ -199,3 +212,110 @@ def test_a_real_pretrained_encoder():
     likeness = means @ means.T
     assert likeness[0, 1] > 0.7 > 0.4 > likeness[0, 2]
     assert sentence.shape == (3, 384)
+
+
+# Architectures: sizes are tiny, the classes are the library's own.
+ARCHITECTURES = {
+    "roberta": {"vocab_size": 7, "max_position_embeddings": 20, "pad_token_id": 1, **SMALL},
+    "bert": {"vocab_size": 7, "max_position_embeddings": 20, "pad_token_id": 1, **SMALL},
+    "mpnet": {"vocab_size": 7, "max_position_embeddings": 20, "pad_token_id": 1, **SMALL},
+    "distilbert": {"vocab_size": 7, "max_position_embeddings": 20, "dim": 16, "n_layers": 1, "n_heads": 2,
+                   "hidden_dim": 16, "pad_token_id": 1},
+    "t5": {"vocab_size": 7, "d_model": 16, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_heads": 2, "pad_token_id": 1},
+    "clip_text_model": {"vocab_size": 7, "max_position_embeddings": 20, "pad_token_id": 1, "eos_token_id": 2,
+                        "bos_token_id": 0, **SMALL},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+def test_any_architecture_from_a_directory(tmp_path, kind):
+    """Words and the sentence are those of the library's own class; padding changes neither."""
+    config = AutoConfig.for_model(kind, **ARCHITECTURES[kind])
+    torch.manual_seed(3)
+    saved = AutoModelForTextEncoding.from_config(config) if kind != "mpnet" else AutoModel.from_config(config)
+    saved.eval().save_pretrained(tmp_path)
+    save_tokenizer(tmp_path)
+    encoder = TextEncoder(str(tmp_path)).eval()
+    assert type(encoder.model) is type(saved)
+    assert encoder.channels == 16
+    tokens = Tokens(
+        torch.tensor([[0, 4, 5, 2], [0, 6, 2, 1]]), torch.tensor([[False] * 4, [False, False, False, True]])
+    )
+    with torch.no_grad():
+        words, sentence = encoder(tokens)
+        one = saved(input_ids=tokens.ids[1:, :3], attention_mask=torch.ones(1, 3, dtype=torch.long))
+    torch.testing.assert_close(words[1:, :3], one.last_hidden_state, atol=1e-5, rtol=1e-4)
+    pooled = getattr(one, "pooler_output", None)
+    expected = one.last_hidden_state.mean(1) if pooled is None else pooled
+    assert (pooled is None) == (kind in ("distilbert", "t5"))
+    torch.testing.assert_close(sentence[1:], expected, atol=1e-5, rtol=1e-4)
+    longest = encoder.tokenize(["dax " * 300])
+    assert encoder(longest)[0].isfinite().all()
+    assert longest.ids.shape[1] == 16, "what the tokenizer allows"
+
+
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+def test_an_architecture_describes_itself(kind):
+    made = TextEncoder("nothing", pretrained=False, config={"model_type": kind, **ARCHITECTURES[kind]})
+    described = json.loads(json.dumps(made.architecture))
+    again = TextEncoder("nothing", pretrained=False, config=described)
+    assert again.architecture == made.architecture
+    again.load_state_dict(made.state_dict())
+    tokens = Tokens(torch.tensor([[0, 4, 5, 2]]), torch.zeros(1, 4, dtype=torch.bool))
+    with torch.no_grad():
+        for x, y in zip(made.eval()(tokens), again.eval()(tokens), strict=True):
+            assert torch.equal(x, y)
+
+
+@pytest.mark.parametrize("kind", ["roberta", "mpnet", "bert", "distilbert", "clip_text_model"])
+def test_the_longest_input_is_read_off_the_model(tmp_path, kind):
+    encoder = TextEncoder("nothing", pretrained=False, config={"model_type": kind, **ARCHITECTURES[kind]})
+    save_tokenizer(tmp_path)
+    encoder.tokenizer = load_tokenizer(str(tmp_path))
+    encoder.tokenizer.model_max_length = 10**9
+    tokens = encoder.tokenize(["dax " * 300])
+    assert tokens.ids.shape[1] == (18 if kind in ("roberta", "mpnet") else 20)
+    assert encoder(tokens)[0].isfinite().all()
+    too_long = Tokens(torch.full((1, 21), 5), torch.zeros(1, 21, dtype=torch.bool))
+    with pytest.raises((IndexError, RuntimeError, ValueError)):
+        encoder(too_long)
+
+
+def test_clip_gives_its_text_tower(tmp_path):
+    text = {"vocab_size": 7, "max_position_embeddings": 20, "eos_token_id": 2, **SMALL}
+    vision = {"image_size": 32, "patch_size": 16, **SMALL}
+    torch.manual_seed(4)
+    saved = CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=8)).eval()
+    saved.save_pretrained(tmp_path)
+    save_tokenizer(tmp_path)
+    encoder = TextEncoder(str(tmp_path)).eval()
+    tokens = Tokens(torch.tensor([[0, 4, 5, 2]]), torch.zeros(1, 4, dtype=torch.bool))
+    with torch.no_grad():
+        words, _ = encoder(tokens)
+        expected = saved.text_model(input_ids=tokens.ids, attention_mask=torch.ones(1, 4, dtype=torch.long))
+    torch.testing.assert_close(words, expected.last_hidden_state)
+    assert not any("vision" in name for name in encoder.state_dict())
+
+
+def test_a_tokenizer_without_a_padding_token_and_with_padding_on_the_left(tmp_path):
+    save_tokenizer(tmp_path)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(tmp_path, pad_token=None, padding_side="left")
+    assert tokenizer.pad_token is None
+    tokenizer.save_pretrained(tmp_path)
+    encoder = TextEncoder("small", config=SMALL)
+    encoder.tokenizer = load_tokenizer(str(tmp_path))
+    tokens = encoder.tokenize(["a dax", "wug"])
+    assert tokens.ids.tolist() == [[4, 5], [6, 2]]
+    assert tokens.padding_mask.tolist() == [[False, False], [False, True]]
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"model_type": "nonsense"}, "no model_type 'nonsense'"),
+        ({"model_type": "bart"}, "encoder with a decoder"),
+    ],
+)
+def test_architectures_that_are_no_encoders(config, message):
+    with pytest.raises(UserError, match=message):
+        TextEncoder("nothing", pretrained=False, config=config)

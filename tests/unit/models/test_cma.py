@@ -235,7 +235,7 @@ def test_config_makes_the_same_network(variant):
     ("options", "message"),
     [
         ({"variant": "cma2"}, "cma, base, self, referformer, cma_plus; got 'cma2'"),
-        ({"backbone": "resnet19"}, "backbone must be small, resnet18, .*; got 'resnet19'"),
+        ({"backbone": "resnet19"}, "backbone must be one of small, resnet18, .*; got 'resnet19'"),
         ({"text_encoder": {"name": "/no/such/encoder"}}, "/no/such/encoder"),
     ],
 )
