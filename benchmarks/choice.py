@@ -20,11 +20,12 @@ from omegaconf import OmegaConf
 from PIL import Image
 from rich.progress import track
 
+from fsrvos.checkpoints import checkpoint_file
 from fsrvos.cli.common import build
-from fsrvos.engine.checkpoints import checkpoint_file, load_model
 from fsrvos.engine.metrics import region_similarity
 from fsrvos.models.mask_head import STRIDE
 from fsrvos.report import table
+from fsrvos.weights import load_model
 
 COLUMNS = ("one query a window", "frame by frame", "best of the queries", "against the best object")
 

@@ -1,18 +1,16 @@
-"""Finds checkpoints, and builds the network again from one."""
+"""Finds the checkpoints of runs, and reads them."""
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from fsrvos.errors import UserError
-from fsrvos.models.cma import CMA
+from fsrvos.tensor_files import read_file
 
 LAST = Path("checkpoints") / "last.ckpt"
-PREFIX = "model."
+PREFIX = "model."  # of the network's tensors in a checkpoint of its LightningModule
+DESCRIPTION = "fsrvos"  # key under which a checkpoint says which network it holds
 
 
 def newest_checkpoint(runs: Path, exclude: Path | None = None) -> Path:
@@ -52,51 +50,7 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         UserError: Not such a file.
     """
     file = checkpoint_file(path)
-    try:
-        checkpoint = torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise UserError(
-            f"{file} is no checkpoint, or holds more than tensors and plain values, which is refused; "
-            "give a file that fsrvos-train wrote"
-        ) from error
-    except Exception as error:  # what the unpickler raises on garbage is any of a dozen kinds
-        raise UserError(f"{file} could not be read as a checkpoint ({_reason(error)})") from error
-    if not isinstance(checkpoint, dict) or "fsrvos" not in checkpoint:
+    checkpoint, _ = read_file(file)
+    if not isinstance(checkpoint, dict) or DESCRIPTION not in checkpoint:
         raise UserError(f"{file} is no checkpoint of fsrvos-train: it does not say which network it holds")
     return checkpoint
-
-
-def load_model(path: str | Path) -> CMA:
-    """The network of a checkpoint, on the CPU in evaluation mode.
-
-    Args:
-        path: File, run folder, or folder of runs.
-
-    Raises:
-        UserError: No such checkpoint, or not one of ours.
-    """
-    checkpoint = load_checkpoint(path)
-    try:
-        model = CMA(**_without_downloads(checkpoint["fsrvos"]["model"]))
-        state = checkpoint["state_dict"]
-        model.load_state_dict({k.removeprefix(PREFIX): v for k, v in state.items() if k.startswith(PREFIX)})
-    except (KeyError, TypeError, RuntimeError) as error:
-        raise UserError(
-            f"{checkpoint_file(path)} holds a network that this version of fsrvos cannot build "
-            f"({_reason(error)}); take the version that trained it"
-        ) from error
-    return model.eval()
-
-
-def _reason(error: Exception) -> str:
-    """The first two lines of an error in one, or its kind if it says nothing."""
-    return " ".join(line.strip() for line in str(error).splitlines()[:2]) or type(error).__name__
-
-
-def _without_downloads(config: dict[str, Any]) -> dict[str, Any]:
-    """The same network, its backbone without the pretrained weights that the checkpoint replaces anyway."""
-    backbone = config["backbone"]
-    options = {"name": backbone} if isinstance(backbone, str) else dict(backbone)
-    if "pretrained" in options:
-        options |= {"pretrained": False, "weights": None}
-    return {**config, "backbone": options}

@@ -1,63 +1,340 @@
-"""Names of the published state dict (model.md section 11), and what they are called here."""
+"""Weights in and out: published checkpoints, our own files, and networks that start from either.
+
+A published checkpoint is a dict with ``model``, or the bare state dict, under the names of model.md section 11. Ours
+are Lightning's ``.ckpt``, the ``.safetensors`` of ``fsrvos-weights import`` and the folders of
+``CMA.save_pretrained``; all of ours say which network they hold.
+"""
 
 from __future__ import annotations
 
-import re
+import json
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
+import torch
 from torch import Tensor
 
-# Published -> ours, applied in order, each once; (pattern, replacement).
-_RENAMES = [
-    (r"^backbone\.0\.body\.", "backbone.body."),
-    (r"^text_encoder\.", "text_encoder.model."),
-    (r"^resizer\.fc\.", "text_projection.linear."),
-    (r"^resizer\.layer_norm\.", "text_projection.norm."),
-    (r"^input_proj\.", "pyramid.projections."),
-    (r"^fusion_module\.multihead_attn\.", "pyramid.fusion.attention."),
-    (r"^support_qkv\.", "affinity.of_support."),
-    (r"^query_qkv\.", "affinity.of_query."),
-    (r"^(affinity\.of_\w+)\.Key\.", r"\1.key."),
-    (r"^(affinity\.of_\w+)\.Value\.", r"\1.value."),
-    (r"^conv_q\.", "affinity.keep."),
-    (r"^layer_norm\.", "affinity.norm."),
-    (r"^transformer\.level_embed$", "transformer.level_embedding"),
-    (r"^transformer\.(encoder|decoder)\.layers\.", r"transformer.\1_layers."),
-    (r"^transformer\.decoder\.query_scale\.", "transformer.query_scale."),
-    (r"^transformer\.decoder\.ref_point_head\.", "transformer.anchor_head."),
-    (r"^bbox_embed\.", "transformer.box_heads."),
-    (r"\.self_attn\.", ".self_attention."),
-    (r"\.cross_attn\.", ".cross_attention."),
-    (r"\.value_proj\.", ".value_projection."),
-    (r"\.output_proj\.", ".output_projection."),
-    (r"^class_embed\.", "class_heads."),
-    (r"^tgt_embed\.", "query_content."),
-    (r"^refpoint_embed\.", "query_anchors."),
-    (r"^query_embed\.", "query_position."),
-    (r"^controller\.", "mask_head.controller."),
-    (r"^pixel_decoder\.adapter_(\d)\.norm\.", r"pixel_decoder.stages.\1.lateral.1."),
-    (r"^pixel_decoder\.adapter_(\d)\.", r"pixel_decoder.stages.\1.lateral.0."),
-    (r"^pixel_decoder\.layer_(\d)\.norm\.", r"pixel_decoder.stages.\1.output.1."),
-    (r"^pixel_decoder\.layer_(\d)\.", r"pixel_decoder.stages.\1.output.0."),
-    (r"^pixel_decoder\.cross_attn_(\d)\.", r"pixel_decoder.stages.\1.block."),
-    (r"\.block\.multihead_attn\.", ".block.cross_attention."),
-]
-_ALIASES = re.compile(r"^transformer\.decoder\.bbox_embed\.")
+from fsrvos.checkpoints import DESCRIPTION, PREFIX, checkpoint_file
+from fsrvos.encoders.build import canonical_name
+from fsrvos.errors import UserError
+from fsrvos.models.cma import CMA
+from fsrvos.models.hub import CONFIG, TENSORS
+from fsrvos.published_config import UnknownNetwork, infer_config
+from fsrvos.published_names import (
+    ALIASED,
+    CLASS_HEADS,
+    OUR_BACKBONE,
+    PUBLISHED_ALIAS,
+    PUBLISHED_BACKBONE,
+    our_name,
+    published_name,
+)
+from fsrvos.tensor_files import read_file, reason, write_safetensors
+
+log = logging.getLogger(__name__)
+
+PUBLISHED, OURS = "published", "fsrvos"
+# What a published text encoder's older library saved beside its weights, and makes anew.
+_RECOMPUTED = ("text_encoder.embeddings.position_ids", "text_encoder.embeddings.token_type_ids")
 
 
-def our_name(published: str, variant: str) -> str | None:
-    """Our name of a published tensor; None for an alias of another one."""
-    if _ALIASES.match(published):
-        return None
-    name = published
-    for pattern, replacement in _RENAMES:
-        name = re.sub(pattern, replacement, name)
-    if variant in ("base", "self"):
-        name = re.sub(r"^affinity\.", "affinity.affinity.", name)
-    # The published pyramid counts its stages from 1.
-    return re.sub(r"^(pixel_decoder\.stages\.)(\d)", lambda m: f"{m[1]}{int(m[2]) - 1}", name)
+@dataclass
+class Weights:
+    """A file of weights, read.
+
+    Attributes:
+        file: Where it lies.
+        origin: Whose names its tensors bear: ``"published"`` or ``"fsrvos"``.
+        config: Constructor arguments of the ``CMA`` that it holds; its encoders load nothing.
+        tensors: The state dict.
+        layout: What kind of file it is, in words.
+    """
+
+    file: Path
+    origin: str
+    config: dict[str, Any]
+    tensors: dict[str, Tensor]
+    layout: str
 
 
-def rename_published(state: dict[str, Tensor], variant: str) -> dict[str, Tensor]:
-    """A published state dict under our names, aliases dropped."""
-    names = {name: our_name(name, variant) for name in state}
-    return {ours: state[name] for name, ours in names.items() if ours is not None}
+@dataclass
+class ImportReport:
+    """What became of the tensors of a file, by their names in the file.
+
+    Attributes:
+        mapped: Our names of each tensor that has a place: one, or three where one was split.
+        dropped: Tensors left out on purpose, and why.
+        unexpected: Tensors that the network has no place for.
+        missing: Our names of tensors that the network has and the file has not.
+    """
+
+    mapped: dict[str, list[str]] = field(default_factory=dict)
+    dropped: dict[str, str] = field(default_factory=dict)
+    unexpected: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        counts = {k: len(v) for k, v in vars(self).items()}
+        return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+
+def read_weights(path: str | Path) -> Weights:
+    """Reads weights of any kind, without running anything in them.
+
+    Args:
+        path: A published checkpoint, ``.safetensors``, ``.ckpt``, a folder of ``save_pretrained``, or a run folder.
+
+    Raises:
+        UserError: No such file, a damaged or foreign one, or one that would run code.
+    """
+    path = Path(path)
+    if (path / TENSORS).is_file():
+        return _read_pretrained(path)
+    file = checkpoint_file(path)
+    content, metadata = read_file(file)
+    if "fsrvos" in metadata:
+        return Weights(file, OURS, _json(metadata["fsrvos"], file), content, "safetensors of fsrvos-weights")
+    if not isinstance(content, dict):
+        raise UserError(f"{file} holds a {type(content).__name__}, not the weights of a network")
+    if DESCRIPTION in content:
+        state = {k.removeprefix(PREFIX): v for k, v in content["state_dict"].items() if k.startswith(PREFIX)}
+        return Weights(file, OURS, content[DESCRIPTION]["model"], state, "checkpoint of fsrvos-train")
+    layout = "published checkpoint" if "model" in content else "bare state dict"
+    state = _published_state(content.get("model", content), file)
+    try:
+        config = infer_config({name: tuple(tensor.shape) for name, tensor in state.items()})
+    except UnknownNetwork as error:
+        raise UserError(
+            f"{file} is neither a ReferFormer or CMA checkpoint nor one of ours: {error}"
+        ) from error
+    return Weights(file, PUBLISHED, config, state, layout)
+
+
+def match_weights(
+    weights: Weights, model: CMA, *, drop_class_heads: bool = False
+) -> tuple[dict[str, Tensor], ImportReport]:
+    """Finds the place in a network of every tensor of a file.
+
+    Args:
+        weights: The file.
+        model: The network; its own values are not read, so it may lie on the meta device.
+        drop_class_heads: Leave the class heads out, as published when training starts from ReferFormer.
+
+    Returns:
+        The tensors that fit, under our names, and the report.
+
+    Raises:
+        UserError: A tensor has another shape than its place; both are named.
+    """
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    matched: dict[str, Tensor] = {}
+    report = ImportReport()
+    for name, tensor in weights.tensors.items():
+        places = {name: tensor} if weights.origin == OURS else _places(name, tensor, weights, model)
+        if not places:
+            alias = name.startswith(PUBLISHED_ALIAS)
+            report.dropped[name] = "the same as " + _unaliased(name) if alias else "made anew by the network"
+        elif drop_class_heads and all(ours.startswith(CLASS_HEADS) for ours in places):
+            report.dropped[name] = "class head"
+        elif any(ours not in expected for ours in places):
+            report.unexpected.append(name)
+        else:
+            report.mapped[name] = list(places)
+            matched |= places
+    report.missing = [name for name in expected if name not in matched]
+    _check_shapes(matched, expected, report, weights.file)
+    return matched, report
+
+
+def load_model(source: str | Path | Weights) -> CMA:
+    """The network that a file of weights holds, on the CPU in evaluation mode.
+
+    Args:
+        source: Whatever ``read_weights`` reads, or what it read.
+
+    Raises:
+        UserError: No such file, or one that does not hold a whole network.
+    """
+    weights = source if isinstance(source, Weights) else read_weights(source)
+    model = _built(weights)
+    matched, report = match_weights(weights, model)
+    if report.missing or report.unexpected:
+        raise UserError(
+            f"{weights.file} does not hold a whole network: missing {_some(report.missing)}; "
+            f"no place for {_some(report.unexpected)}"
+        )
+    model.load_state_dict(matched)
+    return model.eval()
+
+
+def create_model(
+    variant: str = "cma",
+    *,
+    init_from: str | Path | None = None,
+    drop_class_heads: bool = True,
+    **options: Any,
+) -> CMA:
+    """A network for training: fresh, or started from weights (protocol.md section 3).
+
+    Args:
+        variant: As for ``CMA``.
+        init_from: Whatever ``read_weights`` reads. Tensors go by name; what only one side has is told in the log.
+            Encoders that the file holds are not loaded from anywhere else.
+        drop_class_heads: The class heads start fresh all the same, as published.
+        options: Further arguments of ``CMA``.
+
+    Raises:
+        UserError: A bad file; another backbone; a tensor of another shape; an encoder that is not all there.
+    """
+    if init_from is None:
+        return CMA(variant, **options)
+    weights = read_weights(init_from)
+    model = CMA(variant, **_with_encoders_of(weights, options))
+    matched, report = match_weights(weights, model, drop_class_heads=drop_class_heads)
+    if lacking := [name for name in report.missing if name.startswith(("backbone.", "text_encoder."))]:
+        raise UserError(f"{weights.file}: its encoders are not all there, missing {_some(lacking)}")
+    model.load_state_dict(matched, strict=False)
+    log.info("started from %s (%s): %s", weights.file, weights.layout, report)
+    for kind in ("missing", "unexpected"):
+        if names := getattr(report, kind):
+            log.info("%s: %s", kind, _some(names, 12))
+    return model
+
+
+def convert(
+    source: str | Path, target: str | Path, *, drop_class_heads: bool = False
+) -> tuple[Weights, ImportReport]:
+    """Writes the weights of a file as ``.safetensors`` under our names, with the description of their network.
+
+    Args:
+        source: Whatever ``read_weights`` reads.
+        target: The file to write; written beside, then renamed.
+        drop_class_heads: Leave the class heads out.
+
+    Returns:
+        What was read and what became of it.
+
+    Raises:
+        UserError: A bad file, a tensor of the wrong shape, or a target that cannot be written.
+    """
+    target = Path(target)
+    if target.suffix != ".safetensors":
+        raise UserError(f"{target}: the file to write must end in .safetensors")
+    weights = read_weights(source)
+    with torch.device("meta"):
+        model = _built(weights)
+    matched, report = match_weights(weights, model, drop_class_heads=drop_class_heads)
+    write_safetensors(matched, target, {"fsrvos": json.dumps(model.config), "source": weights.file.name})
+    return weights, report
+
+
+def published_shapes(model: CMA) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the published state dict of a network of a published variant, aliases included."""
+    shapes = {
+        PUBLISHED_BACKBONE + name: tuple(shape) for name, shape in model.backbone.published_shapes().items()
+    }
+    for name, tensor in model.state_dict().items():
+        if not name.startswith(OUR_BACKBONE):
+            published = published_name(name)
+            shapes[published] = tuple(tensor.shape)
+            if published.startswith(ALIASED):
+                shapes[PUBLISHED_ALIAS + published.removeprefix(ALIASED)] = tuple(tensor.shape)
+    return shapes
+
+
+def _places(name: str, tensor: Tensor, weights: Weights, model: CMA) -> dict[str, Tensor]:
+    """Our tensors of a published one; none for what is made anew or stands in the file under another name too."""
+    if name.startswith(PUBLISHED_BACKBONE):
+        found = model.backbone.from_published({name.removeprefix(PUBLISHED_BACKBONE): tensor})
+        return {OUR_BACKBONE + ours: value for ours, value in found.items()}
+    if name in _RECOMPUTED or (name.startswith(PUBLISHED_ALIAS) and _unaliased(name) in weights.tensors):
+        return {}
+    return {our_name(_unaliased(name)): tensor}
+
+
+def _unaliased(name: str) -> str:
+    return ALIASED + name.removeprefix(PUBLISHED_ALIAS) if name.startswith(PUBLISHED_ALIAS) else name
+
+
+def _check_shapes(
+    matched: dict[str, Tensor], expected: dict[str, tuple[int, ...]], report: ImportReport, file: Path
+) -> None:
+    wrong = [
+        f"{name} has shape {tuple(matched[ours].shape)}, its place {ours} has {expected[ours]}"
+        for name, places in report.mapped.items()
+        for ours in places
+        if tuple(matched[ours].shape) != expected[ours]
+    ]
+    if wrong:
+        more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+        raise UserError(
+            f"{file}: {wrong[0]}{more}; give weights of the same network, or change the model's sizes"
+        )
+
+
+def _with_encoders_of(weights: Weights, options: dict[str, Any]) -> dict[str, Any]:
+    """The options, with encoders that take their architecture from the file and load nothing."""
+    options = dict(options)
+    for key in ("backbone", "text_encoder"):
+        chosen = options.get(key, weights.config[key])
+        wanted = {"name": chosen} if isinstance(chosen, str) else dict(chosen)
+        held = dict(weights.config[key])
+        if key == "backbone" and canonical_name(wanted["name"]) != canonical_name(held["name"]):
+            raise UserError(
+                f"{weights.file} holds the backbone {held['name']}, but the model's is {wanted['name']}; "
+                f"say backbone={held['name']}, or start from other weights"
+            )
+        if wanted["name"] == held["name"] or key == "backbone":
+            frozen = {"frozen": wanted["frozen"]} if "frozen" in wanted else {}
+            wanted = {**{k: v for k, v in held.items() if k != "frozen"}, **frozen}
+        options[key] = wanted
+    return options
+
+
+def _built(weights: Weights) -> CMA:
+    try:
+        return CMA(**weights.config)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{weights.file} holds a network that this version of fsrvos cannot build ({reason(error)}); "
+            "take the version that trained it"
+        ) from error
+
+
+def _published_state(content: Any, file: Path) -> dict[str, Tensor]:
+    """The tensors of a published checkpoint, without the prefix that DistributedDataParallel adds."""
+    if not isinstance(content, dict) or not content:
+        raise UserError(f"{file} is no state dict: under 'model' there must be tensors by name")
+    wrong = [str(name) for name, value in content.items() if not isinstance(value, Tensor)]
+    if wrong:
+        raise UserError(f"{file} is no state dict: {_some(wrong)} are no tensors")
+    wrapped = all(name.startswith("module.") for name in content)
+    return {name.removeprefix("module.") if wrapped else name: tensor for name, tensor in content.items()}
+
+
+def _read_pretrained(folder: Path) -> Weights:
+    tensors, _ = read_file(folder / TENSORS)
+    config = folder / CONFIG
+    if not config.is_file():
+        raise UserError(f"{config} does not exist; give a folder that CMA.save_pretrained wrote")
+    return Weights(
+        folder / TENSORS, OURS, _json(config.read_text(), config), tensors, "save_pretrained folder"
+    )
+
+
+def _json(text: str, file: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{file}: the description of its network is no JSON ({error})") from error
+    if not isinstance(config, dict):
+        raise UserError(f"{file}: the description of its network is no JSON object")
+    return config
+
+
+def _some(names: list[str], most: int = 3) -> str:
+    """A few of many names."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return (", ".join(names[:most]) or "nothing") + more

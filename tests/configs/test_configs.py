@@ -17,6 +17,7 @@ from fsrvos.data.datamodule import EpisodeDataModule
 from fsrvos.engine.criterion import Criterion
 from fsrvos.engine.optimizers import Recipe
 from fsrvos.models.cma import CMA
+from fsrvos.weights import create_model
 
 ROOT = Path(config_directory())
 FILES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.yaml"))
@@ -59,6 +60,8 @@ def parameters(target):
     """Arguments of a constructor; those behind **kwargs are its base class's, or what it passes them on to."""
     if target is L.pytorch.loggers.WandbLogger:
         return set(inspect.signature(target).parameters) | set(inspect.signature(wandb.init).parameters)
+    if target is create_model:
+        return {*inspect.signature(target).parameters, *parameters(CMA)} - {"options"}
     signature = inspect.signature(target).parameters
     names = {name for name, p in signature.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
     if any(p.kind is p.VAR_KEYWORD for p in signature.values()):

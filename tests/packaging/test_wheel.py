@@ -14,6 +14,7 @@ COMMANDS = {
     "fsrvos-train": "fsrvos.cli.train:main",
     "fsrvos-eval": "fsrvos.cli.eval:main",
     "fsrvos-data": "fsrvos.cli.data:main",
+    "fsrvos-weights": "fsrvos.cli.weights:main",
 }
 
 
@@ -91,7 +92,7 @@ runpy.run_path({str(installed / "bin" / "fsrvos-train")!r}, run_name="__main__")
     assert said[0] == str(installed / "fsrvos" / "configs")
     assert said[1] == "0"
     assert "name: demo" in said
-    assert "  _target_: fsrvos.models.cma.CMA" in said
+    assert "  _target_: fsrvos.weights.create_model" in said
     assert list(tmp_path.iterdir()) == [], "asking for the config runs nothing"
 
 
@@ -100,3 +101,8 @@ def test_the_data_command_of_the_wheel(installed, tmp_path):
     arguments = ["synth", "--out", "made", "--videos-per-category", "1", "--frames", "4", "--size", "48x64"]
     call(sys.executable, command, *arguments, cwd=tmp_path, env=away(installed))
     assert len(list((tmp_path / "made" / "train" / "JPEGImages").iterdir())) == 48
+
+
+def test_the_weights_command_of_the_wheel(installed, tmp_path):
+    command = installed / "bin" / "fsrvos-weights"
+    assert "IN.pth" in call(sys.executable, command, "import", "--help", cwd=tmp_path, env=away(installed))

@@ -3,12 +3,11 @@
 The arrays are in tests/data/parity (see the README there).
 """
 
-import importlib.util
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import parity
 import pytest
 import torch
 
@@ -18,8 +17,8 @@ from fsrvos.ops.boxes import boxes_from_masks
 from fsrvos.structures import Prediction, Targets
 
 DATA = Path(__file__).parents[1] / "data" / "parity"
-SHARED = Path(__file__).parents[3] / "shared" / "parity"
-CASES = json.loads((DATA / "losses.json").read_text())
+CASES = parity.read_cases(DATA)
+INPUTS = parity.load_inputs(DATA / "inputs.py")
 PUBLISHED = {
     "class": "loss_ce",
     "l1": "loss_bbox",
@@ -33,23 +32,27 @@ RELATIVE = 1e-4
 
 @pytest.fixture(scope="module")
 def arrays():
-    with np.load(DATA / "losses.npz") as file:
-        return dict(file)
+    found = {}
+    for name in CASES:
+        with np.load(DATA / f"{name}.npz") as stored:
+            found |= {f"{name}/{key}": stored[key] for key in stored}
+    return found
 
 
-def target_masks(arrays, name, i):
-    clip = CASES[name]["clips"][i]
-    shape = (clip["frames"], *clip["size"])
-    return np.unpackbits(arrays[f"{name}/target_masks{i}"], count=np.prod(shape)).reshape(shape).astype(bool)
+def queries_of(name):
+    query = CASES[name]["query"]
+    return query if isinstance(query, list) else [query]
 
 
 def targets_of(arrays, name):
+    height, width = (4 * side for side in arrays[f"{name}/pred_masks"].shape[-2:])
     masks, boxes = [], []
-    for i, clip in enumerate(CASES[name]["clips"]):
-        clip_masks = torch.from_numpy(target_masks(arrays, name, i))
+    for query in queries_of(name):
+        drawn = INPUTS.masks(query["clip"], (query["frames"], *query["size"]), tuple(query["empty"]))
+        clip_masks = torch.from_numpy(drawn).bool()
         boxes.append(boxes_from_masks(clip_masks))
-        padded = torch.zeros(clip["frames"], *clip["pad_to"], dtype=torch.bool)
-        padded[:, : clip["size"][0], : clip["size"][1]] = clip_masks
+        padded = torch.zeros(query["frames"], height, width, dtype=torch.bool)
+        padded[:, : query["size"][0], : query["size"][1]] = clip_masks
         masks.append(padded)
     masks = torch.stack(masks)
     return Targets(masks=masks, boxes=torch.stack(boxes), is_visible=masks.flatten(2).any(-1))
@@ -68,16 +71,16 @@ def errors(terms, name, suffix, parts):
 
 def test_all_ten_cases_are_here():
     assert len(CASES) == 10
-    assert sum(len(case["clips"]) for case in CASES.values()) == 11
+    assert sum(len(queries_of(name)) for name in CASES) == 11
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_last_layer(arrays, name):
     targets = targets_of(arrays, name)
     invisible = [torch.where(~visible)[0].tolist() for visible in targets.is_visible]
-    assert invisible == [clip["empty"] for clip in CASES[name]["clips"]]
+    assert invisible == [query["empty"] for query in queries_of(name)]
     losses = Criterion()(layer_of(arrays, name), targets)
-    assert losses.matched.tolist() == CASES[name]["matched_query"]
+    assert losses.matched.tolist() == list(np.atleast_1d(CASES[name]["matched_query"]))
     assert max(errors(losses.terms, name, "", PUBLISHED).values()) < RELATIVE
 
 
@@ -145,28 +148,3 @@ def test_costs_averaged_otherwise_do_not_give_the_published_matches(arrays):
     assert Matcher()(last, targets).item() == 4
     assert Matcher()(first, targets, ~targets.is_visible).item() == 2
     assert Matcher()(first, targets).item() == 3
-
-
-@pytest.mark.skipif(not SHARED.is_dir(), reason="../shared/parity is not beside this checkout")
-def test_the_copy_equals_the_original(arrays):
-    specification = importlib.util.spec_from_file_location("parity_inputs", SHARED / "inputs.py")
-    inputs = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(inputs)
-    cases = {}
-    for path in sorted(SHARED.glob("cases*.json")):
-        cases |= json.loads(path.read_text())["cases"]
-    assert set(cases) == set(CASES)
-    for name, case in cases.items():
-        assert CASES[name]["losses"] == case["losses"]
-        assert CASES[name]["matched_query"] == list(np.atleast_1d(case["matched_query"]))
-        with np.load(SHARED / f"{name}.npz") as original:
-            copied = [
-                key.split("/")[1] for key in arrays if key.startswith(f"{name}/") and "target" not in key
-            ]
-            assert {"pred_logits", "pred_boxes", "pred_masks"} <= set(copied)
-            for key in copied:
-                np.testing.assert_array_equal(arrays[f"{name}/{key}"], original[key])
-        queries = case["query"] if isinstance(case["query"], list) else [case["query"]]
-        for i, query in enumerate(queries):
-            masks = inputs.masks(query["clip"], (query["frames"], *query["size"]), tuple(query["empty"]))
-            np.testing.assert_array_equal(target_masks(arrays, name, i), masks.astype(bool))

@@ -1,176 +1,115 @@
 """The network against arrays of the published one, on weights and inputs that NumPy makes on every machine.
 
-The arrays are in tests/data/parity (see the README there). Tolerances are those of model.md section 12.
+benchmarks/parity.py runs the cases; here it runs on the part of them that tests/data/parity holds.
 """
 
-import importlib.util
 import json
-from functools import cache
+import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
+import parity
 import pytest
-import torch
-import torch.nn.functional as F
-
-from fsrvos.models.cma import CMA
-from fsrvos.structures import Clip, Support, Tokens
-from fsrvos.weights import our_name, rename_published
 
 DATA = Path(__file__).parents[1] / "data" / "parity"
 SHARED = Path(__file__).parents[3] / "shared" / "parity"
-CASES = json.loads((DATA / "network.json").read_text())
-SHAPES = json.loads((DATA / "state_dict_shapes.json").read_text())
-TEXT_ENCODER = {
-    "name": "roberta-base",
-    "pretrained": False,
-    "config": {"num_hidden_layers": 2, "vocab_size": 1000},
-}
+CASES = parity.read_cases(DATA)
+INPUTS = parity.load_inputs(DATA / "inputs.py")
 
 
-def load_inputs(folder):
-    specification = importlib.util.spec_from_file_location("parity_inputs", folder / "inputs.py")
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
+def golden(name):
+    with np.load(DATA / f"{name}.npz") as stored:
+        return dict(stored)
 
 
-inputs = load_inputs(DATA)
-
-
-@cache
-def weight(name):
-    return torch.from_numpy(inputs.tensor(name, tuple(SHAPES[name]["shape"])))
-
-
-def published_state(variant):
-    return {
-        name: weight(name)
-        for name, entry in SHAPES.items()
-        if (entry["variants"] == "all" or variant in entry["variants"]) and our_name(name, variant)
-    }
-
-
-def pad(x, size):
-    return F.pad(x, (0, size[1] - x.shape[-1], 0, size[0] - x.shape[-2]))
-
-
-def read_clips(clips, multiple):
-    """The clips of a case as a batch, and their padded masks."""
-    largest = [max(clip["size"][axis] for clip in clips) for axis in (0, 1)]
-    size = clips[0].get("pad_to") or [-(-side // multiple) * multiple for side in largest]
-    frames, padding, masks = [], [], []
-    for clip in clips:
-        t, (h, w) = clip["frames"], clip["size"]
-        frames.append(pad(torch.from_numpy(inputs.clip(clip["clip"], (t, 3, h, w))), size))
-        padding.append(~pad(torch.ones(t, h, w, dtype=torch.bool), size))
-        drawn = inputs.masks(clip["clip"], (t, h, w), tuple(clip.get("empty", ())))
-        masks.append(pad(torch.from_numpy(drawn).bool(), size))
-    longest = max(len(clip["tokens"]) for clip in clips)
-    ids = torch.tensor([clip["tokens"] + [1] * (longest - len(clip["tokens"])) for clip in clips])
-    clip = Clip(
-        torch.stack(frames),
-        torch.stack(padding),
-        torch.tensor([clip["size"] for clip in clips]),
-        [""] * len(clips),
-        Tokens(ids, ids == 1),
-    )
-    return clip, torch.stack(masks)
-
-
-def run(case):
-    """Our arrays of a case under the published names."""
-    model = CMA(case["variant"], backbone="resnet50", text_encoder=TEXT_ENCODER)
-    model.load_state_dict(rename_published(published_state(case["variant"]), case["variant"]))
-    model.eval()
-    multiple = case.get("pad_to_multiple_of", 1)
-    query, _ = read_clips(case["query"] if isinstance(case["query"], list) else [case["query"]], multiple)
-    support = None
-    if "support" in case:
-        clip, masks = read_clips([case["support"]], multiple)
-        support = Support(**vars(clip), masks=masks, owner=torch.tensor([0]))
-
-    found, words = {}, []
-    model.text_projection.register_forward_hook(lambda _, __, phrase: words.append(phrase.words))
-    encode, decode = model.transformer.encode, model.transformer.decode
-
-    def watch_encode(features, padding, position):
-        found.update({f"affinity{level}": x for level, x in enumerate(features)})
-        memory = encode(features, padding, position)
-        found["encoder_memory2"] = memory.level(2)
-        return memory
-
-    def watch_decode(*arguments):
-        decoded = decode(*arguments)
-        found["decoder_states"] = torch.stack(decoded.states)
-        found["reference_points"] = decoded.references[-1][..., :2].unflatten(0, query.frames.shape[:2])
-        return decoded
-
-    model.transformer.encode, model.transformer.decode = watch_encode, watch_decode
-    with torch.no_grad():
-        prediction = model(query, support)
-    found["text_q_words"] = words[0]
-    for name, layer in {
-        "pred": prediction,
-        **{f"aux{i}": x for i, x in enumerate(prediction.auxiliary)},
-    }.items():
-        found[f"{name}_logits"] = layer.logits[..., None]
-        found[f"{name}_boxes"] = layer.boxes
-        found[f"{name}_masks"] = layer.masks
-    return found
-
-
-@pytest.fixture(scope="module")
-def arrays():
-    """Golden arrays by case; the predictions lie in losses.npz."""
-    golden = {name: {} for name in CASES}
-    for file in ("network.npz", "losses.npz"):
-        with np.load(DATA / file) as stored:
-            for key in stored:
-                case, name = key.split("/")
-                if case in golden and not name.startswith("target_masks"):
-                    golden[case][name] = stored[key]
-    return golden
-
-
-def test_every_case_with_a_resnet_is_here():
-    assert len(CASES) == 8
+def test_all_ten_cases_are_here():
+    assert len(CASES) == 10
     assert {case["variant"] for case in CASES.values()} == {"cma", "base", "self", "referformer"}
+    backbones = {case.get("backbone", "resnet50") for case in CASES.values()}
+    assert backbones == {"resnet50", "swin_t_p4w7", "video_swin_t_p4w7"}
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_equals_the_published_network(arrays, name):
-    golden, found = arrays[name], run(CASES[name])
-    assert {"pred_logits", "pred_boxes", "pred_masks", "reference_points"} <= golden.keys()
-    errors = {}
-    for key, published in golden.items():
-        assert tuple(found[key].shape) == published.shape, key
-        difference = np.abs(found[key].numpy() - published.astype(np.float32)).max()
-        tolerance = 2e-3 if published.dtype == np.float16 else 1e-4
-        errors[key] = difference / np.abs(published).max() / tolerance
-    assert max(errors.values()) < 1, {key: f"{error:.2g} of what is allowed" for key, error in errors.items()}
+def test_equals_the_published_network(name):
+    arrays = golden(name)
+    assert {"pred_logits", "pred_boxes", "pred_masks", "reference_points"} <= arrays.keys()
+    outcome = parity.run_case(CASES[name], arrays, INPUTS)
+    beyond = [c for c in outcome.arrays + outcome.losses if not c.passes]
+    assert not beyond
+    assert outcome.matched is not None
+    assert outcome.matched[0] == outcome.matched[1]
+    assert len(outcome.losses) == 21
+    assert outcome.passes
+
+
+@pytest.fixture
+def one_case(tmp_path):
+    """A folder with the smallest case, and a way to write its arrays and its description anew."""
+    name = "referformer_swin_t"
+
+    def write(arrays, case):
+        np.savez(tmp_path / f"{name}.npz", **arrays)
+        (tmp_path / "cases.json").write_text(json.dumps({"cases": {name: case}}))
+        return tmp_path
+
+    shutil.copy(DATA / "inputs.py", tmp_path)
+    return write, golden(name), CASES[name]
+
+
+@pytest.mark.parametrize(
+    "wrong", ["nothing", "an array", "a shape", "a loss", "the query", "an unknown array", "salt"]
+)
+def test_the_harness_tells_what_deviates(one_case, wrong, monkeypatch, capsys):
+    write, arrays, case = one_case
+    arrays, case = {key: arrays[key] for key in ("pred_boxes", "backbone_q3_mean")}, dict(case)
+    if wrong == "an array":
+        arrays["pred_boxes"] = arrays["pred_boxes"] + 3e-4 * np.abs(arrays["pred_boxes"]).max()
+    elif wrong == "a shape":
+        arrays["pred_boxes"] = arrays["pred_boxes"][:, :1]
+    elif wrong == "a loss":
+        case["losses"] = {**case["losses"], "loss_dice_1": case["losses"]["loss_dice_1"] * 1.001}
+    elif wrong == "the query":
+        case["matched_query"] = (case["matched_query"] + 1) % 5
+    elif wrong == "an unknown array":
+        arrays["something"] = np.zeros(3, np.float32)
+    elif wrong == "salt":
+        case["salt"] = "other weights"
+    monkeypatch.setattr(sys, "argv", ["parity.py", "--cases", str(write(arrays, case))])
+    assert parity.main() == (0 if wrong == "nothing" else 1)
+    out = capsys.readouterr().out
+    marked = [line.split()[0] for line in out.splitlines() if "BEYOND" in line]
+    expected = {"an array": ["pred_boxes"], "a shape": ["pred_boxes"], "a loss": ["loss_dice_1"]}
+    expected |= {"nothing": [], "the query": [], "an unknown array": ["something"]}
+    if wrong in expected:
+        assert marked == expected[wrong]
+    else:
+        assert set(arrays) < set(marked)
+    assert ("BUT" in out) == (wrong in ("the query", "salt") and "BUT" in out)
+
+
+def test_no_cases_are_no_success(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["parity.py", "--cases", str(tmp_path)])
+    with pytest.raises(SystemExit, match="holds no cases"):
+        parity.main()
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="../shared/parity is not beside this checkout")
-def test_the_copy_equals_the_original(arrays):
-    original = load_inputs(SHARED)
+def test_the_copy_equals_the_original():
+    original = parity.load_inputs(SHARED / "inputs.py")
     for shape in ((3, 4, 1, 1), (5,)):
         for key in ("a.weight", "a.bias", "a.running_var", "a.running_mean"):
-            np.testing.assert_array_equal(inputs.tensor(key, shape), original.tensor(key, shape))
-    np.testing.assert_array_equal(inputs.clip("c", (2, 3, 20, 30)), original.clip("c", (2, 3, 20, 30)))
-    np.testing.assert_array_equal(inputs.masks("c", (2, 20, 30)), original.masks("c", (2, 20, 30)))
-    listed = json.loads((SHARED / "state_dict_shapes.json").read_text())
-    listed["referformer"] = json.loads((SHARED / "state_dict_shapes_referformer.json").read_text())[
-        "resnet50"
-    ]
-    for variant, shapes in listed.items():
-        own = {n: e["shape"] for n, e in SHAPES.items() if e["variants"] == "all" or variant in e["variants"]}
-        assert own == shapes
-    cases = {}
-    for path in SHARED.glob("cases*.json"):
-        cases |= json.loads(path.read_text())["cases"]
-    for name, case in CASES.items():
-        assert case == {key: cases[name][key] for key in case}
+            for salt in ("", "s"):
+                np.testing.assert_array_equal(
+                    INPUTS.tensor(key, shape, salt), original.tensor(key, shape, salt)
+                )
+    np.testing.assert_array_equal(INPUTS.clip("c", (2, 3, 20, 30)), original.clip("c", (2, 3, 20, 30)))
+    np.testing.assert_array_equal(INPUTS.masks("c", (2, 20, 30)), original.masks("c", (2, 20, 30)))
+    assert parity.read_cases(SHARED) == CASES
+    for file in ("state_dict_shapes.json", "state_dict_shapes_referformer.json"):
+        assert json.loads((SHARED / file).read_text()) == json.loads((DATA / file).read_text())
+    for name in CASES:
         with np.load(SHARED / f"{name}.npz") as stored:
-            for key, array in arrays[name].items():
+            for key, array in golden(name).items():
                 np.testing.assert_array_equal(array, stored[key])
+                assert array.dtype == stored[key].dtype

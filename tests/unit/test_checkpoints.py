@@ -9,11 +9,12 @@ import torch
 from omegaconf import OmegaConf
 from tiny import BACKBONE, SIZES, TEXT_ENCODER, make_clip, make_support, tiny_model
 
-from fsrvos.engine.checkpoints import checkpoint_file, load_checkpoint, load_model, newest_checkpoint
+from fsrvos.checkpoints import checkpoint_file, load_checkpoint, newest_checkpoint
 from fsrvos.engine.criterion import Criterion
 from fsrvos.engine.module import SegmentationModule
 from fsrvos.engine.optimizers import Recipe
 from fsrvos.errors import UserError
+from fsrvos.weights import load_model
 
 
 def save(model, path):
@@ -50,9 +51,11 @@ def test_a_checkpoint_describes_itself(trained):
 
 
 def test_loading_asks_for_no_pretrained_weights(tmp_path):
-    """They are replaced anyway; here they could not even be had."""
-    model = tiny_model("cma", backbone={"name": "resnet18", "pretrained": False, "weights": None})
-    model.config["backbone"] |= {"pretrained": True, "weights": "/gone/weights.pth"}
+    """They are replaced anyway, and may be gone."""
+    file = tmp_path / "resnet18.pth"
+    torch.save(tiny_model("cma", backbone="resnet18").backbone.body.state_dict(), file)
+    model = tiny_model("cma", backbone={"name": "resnet18", "weights": str(file)})
+    file.unlink()
     loaded = load_model(save(model, tmp_path / "a.ckpt"))
     assert torch.equal(loaded.backbone.body.conv1.weight, model.backbone.body.conv1.weight)
 

@@ -7,21 +7,12 @@ import re
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import NoReturn
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from fsrvos.cli.parser import Parser, run_command
 from fsrvos.data.synthetic import generate
-from fsrvos.errors import UserError
-
-
-class _Parser(argparse.ArgumentParser):
-    """Reports a bad argument in one line, without the usage."""
-
-    def error(self, message: str) -> NoReturn:
-        """Exits with 2."""
-        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,17 +24,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0, or 2 for bad input, which is told in one line on stderr.
     """
-    arguments = _parser().parse_args(argv)
-    try:
-        arguments.run(arguments)
-    except UserError as error:
-        print(f"fsrvos-data: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return run_command(_parser(), argv)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="fsrvos-data", description="Makes and looks after data on disk.")
+    parser = Parser(prog="fsrvos-data", description="Makes and looks after data on disk.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     synth = commands.add_parser(
         "synth",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from omegaconf import DictConfig, OmegaConf
 
 from fsrvos.cli.common import build, hydra_command, run_folder
 from fsrvos.cli.progress import prepare
 from fsrvos.cli.scoring import score
-from fsrvos.engine.checkpoints import checkpoint_file, load_model
 from fsrvos.errors import UserError
+from fsrvos.weights import load_model, read_weights
 
 
 def main() -> None:
@@ -27,8 +29,9 @@ def run(config: DictConfig) -> None:
         raise UserError("checkpoint is missing; say checkpoint=PATH, a run folder or a .ckpt file")
     if config.device != "cpu" and not torch.cuda.is_available():
         raise UserError(f"device={config.device}, but there is no CUDA device here; say device=cpu")
-    model = load_model(config.checkpoint)
-    config = with_settings_of_run(config)
+    weights = read_weights(config.checkpoint)
+    model = load_model(weights)
+    config = with_settings_of_run(config, weights.file)
     data = build(config.data)
     prepare(data)
     data.setup("test")
@@ -37,13 +40,17 @@ def run(config: DictConfig) -> None:
     score(model, data, config, folder, torch.device(config.device))
 
 
-def with_settings_of_run(config: DictConfig) -> DictConfig:
+def with_settings_of_run(config: DictConfig, file: Path) -> DictConfig:
     """Fills in what the command line left open from the config of the run that made the checkpoint.
+
+    Args:
+        config: Composed from configs/eval.yaml.
+        file: The checkpoint; weights from elsewhere have no run.
 
     Raises:
         UserError: Nothing says what data to test on.
     """
-    saved_file = checkpoint_file(config.checkpoint).parent.parent / "config.yaml"
+    saved_file = file.parent.parent / "config.yaml"
     saved = OmegaConf.load(saved_file) if saved_file.is_file() else OmegaConf.create()
     assert isinstance(saved, DictConfig)
     chosen = OmegaConf.select(config, "data")  # no key at all while the group is null

@@ -8,10 +8,10 @@ from pathlib import Path
 import lightning as L
 from omegaconf import DictConfig, OmegaConf
 
+from fsrvos.checkpoints import checkpoint_file, load_checkpoint, newest_checkpoint
 from fsrvos.cli.common import build, hydra_command, run_folder
 from fsrvos.cli.progress import prepare
 from fsrvos.cli.scoring import score
-from fsrvos.engine.checkpoints import checkpoint_file, load_checkpoint, newest_checkpoint
 from fsrvos.engine.module import SegmentationModule
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 
-from fsrvos.engine.checkpoints import LAST
+from fsrvos.checkpoints import LAST
 
 
 class LastCheckpoint(Checkpoint):

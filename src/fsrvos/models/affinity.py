@@ -177,7 +177,7 @@ class CrossModalAffinity(nn.Module):
         return self.norm(asked + self.dropout(brought))
 
 
-class AblatedAffinity(nn.Module):
+class AblatedAffinity(CrossModalAffinity):
     """The paper's ablations: ``base`` adds the masked support frame by frame, ``self`` keeps self-affinity only.
 
     Args:
@@ -187,14 +187,13 @@ class AblatedAffinity(nn.Module):
     """
 
     def __init__(self, channels: int, dropout: float, kind: str) -> None:
-        super().__init__()
+        super().__init__(channels, dropout)
         if kind not in ("base", "self"):
             raise ValueError(f"kind must be base or self, got {kind!r}")
         self.kind = kind
-        self.affinity = CrossModalAffinity(channels, dropout)
-        self.affinity.of_support.requires_grad_(False)
-        if kind == "base":
-            self.affinity.requires_grad_(False)
+        # What has no part in the ablation is kept for its name, as in the published network.
+        unused = self if kind == "base" else self.of_support
+        unused.requires_grad_(False)
 
     def forward(
         self, query: Tensor, padding_mask: Tensor, support: SupportLevel | None
@@ -208,11 +207,10 @@ class AblatedAffinity(nn.Module):
         foreground = torch.zeros_like(query) if support is None else self._aligned(support, b, t)
         if self.kind == "base":
             return query + foreground, None
-        own = self.affinity
-        asked = rearrange(own.of_query.query(query.flatten(0, 1)), "(b t) c h w -> b (t h w) c", b=b)
-        related = own._attend(asked, own._own_memory(query, padding_mask))
+        asked = rearrange(self.of_query.query(query.flatten(0, 1)), "(b t) c h w -> b (t h w) c", b=b)
+        related = self._attend(asked, self._own_memory(query, padding_mask))
         related = rearrange(related, "b (t h w) c -> b t c h w", t=t, h=h, w=w)
-        return torch.cat((related, own.keep(foreground.flatten(0, 1)).unflatten(0, (b, t))), dim=2), None
+        return torch.cat((related, self.keep(foreground.flatten(0, 1)).unflatten(0, (b, t))), dim=2), None
 
     def _aligned(self, support: SupportLevel, batch: int, frames: int) -> Tensor:
         if support.features.shape[1] < frames:

@@ -14,6 +14,7 @@ from fsrvos.encoders.text import TextEncoder
 from fsrvos.errors import UserError
 from fsrvos.models.affinity import AblatedAffinity, CrossModalAffinity, SupportLevel, foreground
 from fsrvos.models.features import FeaturePyramid, Phrase, Pyramid, TextProjection, positions
+from fsrvos.models.hub import HubModel
 from fsrvos.models.mask_head import DynamicMaskHead
 from fsrvos.models.pixel_decoder import CrossModalPyramid
 from fsrvos.models.transformer import Decoded, DeformableTransformer
@@ -22,7 +23,15 @@ from fsrvos.structures import Clip, Match, Prediction, Segmentation, Support, To
 VARIANTS = ("cma", "base", "self", "referformer", "cma_plus")
 
 
-class CMA(nn.Module):
+class CMA(
+    nn.Module,
+    HubModel,
+    library_name="fsrvos",
+    license="apache-2.0",
+    pipeline_tag="mask-generation",
+    tags=["video-object-segmentation", "few-shot", "referring-expressions"],
+    paper_url="https://arxiv.org/abs/2309.02041",
+):
     """Few-shot referring video object segmentation network.
 
     Args:
@@ -55,7 +64,8 @@ class CMA(nn.Module):
     Switches left None follow the variant: all on for ``cma_plus``, all off else.
 
     Attributes:
-        config: The constructor arguments, primitives only: ``CMA(**model.config)`` is the same network.
+        config: Constructor arguments, primitives only: ``CMA(**model.config)`` has the same layers, and loads
+            nothing: encoders that came from the hub or a file are described by their architecture.
 
     Raises:
         UserError: Unknown variant or encoder.
@@ -103,6 +113,14 @@ class CMA(nn.Module):
 
         self.backbone, frozen_backbone = _encoder(build_backbone, backbone)
         self.text_encoder, frozen_text = _encoder(TextEncoder, text_encoder)
+        self.config |= {
+            "backbone": _without_loading(self.config["backbone"]),
+            "text_encoder": {
+                **_without_loading(self.config["text_encoder"]),
+                "pretrained": False,
+                "config": self.text_encoder.architecture,
+            },
+        }
         self._frozen = [
             m for m, f in ((self.backbone, frozen_backbone), (self.text_encoder, frozen_text)) if f
         ]
@@ -255,6 +273,12 @@ def _encoder(build: Callable[..., Any], choice: str | Mapping[str, Any]) -> tupl
     options: dict[str, Any] = {"name": choice} if isinstance(choice, str) else dict(choice)
     frozen = bool(options.pop("frozen", True))
     return build(**options), frozen
+
+
+def _without_loading(choice: str | dict[str, Any]) -> dict[str, Any]:
+    """The arguments of an encoder but for where its weights come from."""
+    options = {"name": choice} if isinstance(choice, str) else choice
+    return {key: value for key, value in options.items() if key not in ("weights", "pretrained")}
 
 
 def _class_head(channels: int) -> nn.Linear:

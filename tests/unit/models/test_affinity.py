@@ -244,7 +244,7 @@ def test_base_adds_frame_by_frame():
 def test_self_looks_at_its_own_middle_frame():
     affinity = randomised(AblatedAffinity(C, 0.1, "self"))
     (query, padding), support = query_level(), support_level(frames=T + 1)
-    own = affinity.affinity
+    own = affinity
     with torch.no_grad():
         found, _ = affinity(query, padding, support)
         for b in range(B):
