@@ -14,22 +14,8 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from fsrvos.errors import UserError
-from fsrvos.structures import Match, Support
-
-
-@dataclass
-class SupportLevel:
-    """Foreground of the support clips at one level.
-
-    Attributes:
-        features: (N, S, C, h, w), zero where the mask is.
-        is_object: (N, S, h, w) bool, cells that hold some of the object.
-        owner: (N,) episode of each clip.
-    """
-
-    features: Tensor
-    is_object: Tensor
-    owner: Tensor
+from fsrvos.models.foreground import SupportLevel
+from fsrvos.structures import Match
 
 
 @dataclass
@@ -150,18 +136,19 @@ class CrossModalAffinity(nn.Module):
 
     def _support_memory(self, support: SupportLevel, batch: int) -> SupportMemory:
         """Gathers the clips of every episode into rows of equal length."""
-        features, is_object, owner = support.features, support.is_object, support.owner
         if not self.all_support_frames:
-            is_first = torch.cat((owner.new_ones(1, dtype=torch.bool), owner[1:] != owner[:-1]))
-            features, is_object, owner = features[is_first], is_object[is_first], owner[is_first]
-            middle = features.shape[1] // 2
-            features, is_object = features[:, middle : middle + 1], is_object[:, middle : middle + 1]
-        n = features.shape[0]
+            support = support.middle_of_first_clips()
+        n, owner = support.features.shape[0], support.owner
         keys, values = (
-            rearrange(p(features.flatten(0, 1)), "(n s) c h w -> n (s h w) c", n=n)
+            rearrange(p(support.features.flatten(0, 1)), "(n s) c h w -> n (s h w) c", n=n)
             for p in (self.of_support.key, self.of_support.value)
         )
-        weigh = is_object.flatten(1) if self.mask_background else torch.ones_like(is_object).flatten(1)
+        if self.mask_background:
+            weigh = support.is_object.flatten(1)
+        elif support.is_cell is not None:
+            weigh = support.is_cell.flatten(1)
+        else:
+            weigh = torch.ones_like(support.is_object).flatten(1)
         if torch.equal(owner, torch.arange(batch, device=owner.device)):
             return SupportMemory(keys, values, weigh)
         return SupportMemory(*(_by_owner(x, owner, batch) for x in (keys, values, weigh)))
@@ -221,42 +208,6 @@ class AblatedAffinity(CrossModalAffinity):
         if support.features.shape[0] != batch:
             raise UserError(f"model {self.kind!r} takes one support clip an episode")
         return support.features[:, :frames]
-
-
-def foreground(
-    features: Tensor, support: Support, size: tuple[int, int], *, pad_masks: bool = False
-) -> SupportLevel:
-    """Masked support features: the support's object at one level.
-
-    Published, both are brought to the size of the query's level, the *unpadded* masks stretched over the padded
-    features.
-
-    Args:
-        features: (N, S, C, h', w') of the padded support frames.
-        support: Its masks and sizes.
-        size: (h, w) of the query's level; read in the published way only.
-        pad_masks: Masks are padded with their frames instead, and both stay on the support's own grid: nothing
-            is stretched.
-    """
-    n, s = features.shape[:2]
-    if pad_masks:
-        # Mean over the cell: an object smaller than a cell still leaves a trace at the coarse levels.
-        coverage = F.adaptive_avg_pool2d(
-            support.masks.to(features.dtype), (features.shape[-2], features.shape[-1])
-        )
-        return SupportLevel(features * coverage[:, :, None], coverage > 0, support.owner)
-    resized = F.interpolate(features.flatten(0, 1), size=size, mode="bilinear", align_corners=True).unflatten(
-        0, (n, s)
-    )
-    masks = torch.stack(
-        [
-            F.interpolate(
-                m[None, :, :height, :width].to(features.dtype), size=size, mode="bilinear", align_corners=True
-            )[0]
-            for m, (height, width) in zip(support.masks, support.sizes.tolist(), strict=True)
-        ]
-    )
-    return SupportLevel(resized * masks[:, :, None], masks > 0, support.owner)
 
 
 def _by_owner(x: Tensor, owner: Tensor, batch: int) -> Tensor:

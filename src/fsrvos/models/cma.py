@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -12,11 +12,14 @@ from torch import Tensor, nn
 from fsrvos.encoders.build import build_backbone
 from fsrvos.encoders.text import TextEncoder
 from fsrvos.errors import UserError
-from fsrvos.models.affinity import AblatedAffinity, CrossModalAffinity, SupportLevel, foreground
+from fsrvos.models.affinity import AblatedAffinity, CrossModalAffinity
+from fsrvos.models.configuration import build_encoder, primitive, without_loading
 from fsrvos.models.features import FeaturePyramid, Phrase, Pyramid, TextProjection, positions
+from fsrvos.models.foreground import SupportLevel, foreground, join
 from fsrvos.models.hub import HubModel
 from fsrvos.models.mask_head import DynamicMaskHead
 from fsrvos.models.pixel_decoder import CrossModalPyramid
+from fsrvos.models.regroup import group_by_group, groups_of, is_tight
 from fsrvos.models.transformer import Decoded, DeformableTransformer
 from fsrvos.structures import Clip, Match, Prediction, Segmentation, Support, Tokens
 
@@ -97,7 +100,7 @@ class CMA(
         true_first_anchors: bool | None = None,
     ) -> None:
         super().__init__()
-        self.config = {k: _primitive(v) for k, v in locals().items() if k not in ("self", "__class__")}
+        self.config = {k: primitive(v) for k, v in locals().items() if k not in ("self", "__class__")}
         if variant not in VARIANTS:
             raise UserError(f"model variant must be one of {', '.join(VARIANTS)}; got {variant!r}")
         plus = variant == "cma_plus"
@@ -111,12 +114,12 @@ class CMA(
         self.choose_per_frame = choose_per_frame
         dab = variant in ("cma", "cma_plus")
 
-        self.backbone, frozen_backbone = _encoder(build_backbone, backbone)
-        self.text_encoder, frozen_text = _encoder(TextEncoder, text_encoder)
+        self.backbone, frozen_backbone = build_encoder(build_backbone, backbone)
+        self.text_encoder, frozen_text = build_encoder(TextEncoder, text_encoder)
         self.config |= {
-            "backbone": _without_loading(self.config["backbone"]),
+            "backbone": without_loading(self.config["backbone"]),
             "text_encoder": {
-                **_without_loading(self.config["text_encoder"]),
+                **without_loading(self.config["text_encoder"]),
                 "pretrained": False,
                 "config": self.text_encoder.architecture,
             },
@@ -181,6 +184,8 @@ class CMA(
         Returns:
             The last decoder layer's prediction, with those of the earlier layers in ``auxiliary``.
         """
+        if self.pad_support_masks and not is_tight(query, groups := groups_of(query)):
+            return group_by_group(self, query, support, groups)
         features, phrase = self.encode(query)
         shown = self.encode_support(support, features) if support is not None and self.uses_support else None
         related, matches = self.relate(features, shown)
@@ -207,7 +212,16 @@ class CMA(
         return self.pyramid(self.backbone(clip.frames), clip, phrase, is_support=is_support), phrase
 
     def encode_support(self, support: Support, query: Pyramid) -> list[SupportLevel]:
-        """Foreground features of the support, level by level."""
+        """Foreground features of the support, level by level; where padding is not to matter, size by size."""
+        if not self.pad_support_masks:
+            return self._foreground(support, query)
+        groups = groups_of(support)
+        if is_tight(support, groups):
+            return self._foreground(support, query)
+        parts = [self._foreground(group.cut(support), query) for group in groups]
+        return [join(list(levels), groups, support.owner) for levels in zip(*parts, strict=True)]
+
+    def _foreground(self, support: Support, query: Pyramid) -> list[SupportLevel]:
         shown, _ = self.encode(support, is_support=True)
         return [
             foreground(s, support, (q.shape[-2], q.shape[-1]), pad_masks=self.pad_support_masks)
@@ -259,26 +273,14 @@ class CMA(
     def segment(self, query: Clip, support: Support | None = None) -> Segmentation:
         """Masks of the query that answers best, over the whole clip or frame by frame (model.md section 10)."""
         prediction = self(query, support)
-        scores = prediction.logits.sigmoid()
-        judged = scores if self.choose_per_frame else scores.mean(1, keepdim=True).expand_as(scores)
-        best = judged.argmax(-1, keepdim=True)
+        is_frame = ~query.padding_mask.flatten(2).all(-1)[..., None]
+        scores = prediction.logits.sigmoid().masked_fill(~is_frame, 0.0)
+        mean = scores.sum(1, keepdim=True) / is_frame.sum(1, keepdim=True).clamp(min=1)
+        best = (scores if self.choose_per_frame else mean.expand_as(scores)).argmax(-1, keepdim=True)
         masks = prediction.masks.take_along_dim(best[..., None, None], 2)[:, :, 0]
         boxes = prediction.boxes.take_along_dim(best[..., None], 2)[:, :, 0]
-        score = scores.take_along_dim(best, 2)[..., 0].mean(1)
+        score = scores.take_along_dim(best, 2)[..., 0].sum(1) / is_frame.sum((1, 2)).clamp(min=1)
         return Segmentation(masks, boxes, score, best[..., 0])
-
-
-def _encoder(build: Callable[..., Any], choice: str | Mapping[str, Any]) -> tuple[Any, bool]:
-    """An encoder, and whether it is frozen, from its name or from a mapping of its arguments."""
-    options: dict[str, Any] = {"name": choice} if isinstance(choice, str) else dict(choice)
-    frozen = bool(options.pop("frozen", True))
-    return build(**options), frozen
-
-
-def _without_loading(choice: str | dict[str, Any]) -> dict[str, Any]:
-    """The arguments of an encoder but for where its weights come from."""
-    options = {"name": choice} if isinstance(choice, str) else choice
-    return {key: value for key, value in options.items() if key not in ("weights", "pretrained")}
 
 
 def _class_head(channels: int) -> nn.Linear:
@@ -286,12 +288,3 @@ def _class_head(channels: int) -> nn.Linear:
     head = nn.Linear(channels, 1)
     nn.init.constant_(head.bias, -math.log(99))
     return head
-
-
-def _primitive(value: Any) -> Any:
-    """Plain containers in place of whatever mapping or sequence came in (Hydra's, say)."""
-    if isinstance(value, Mapping):
-        return {str(k): _primitive(v) for k, v in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_primitive(v) for v in value]
-    return value

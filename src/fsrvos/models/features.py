@@ -60,6 +60,14 @@ class TextProjection(nn.Module):
         return Phrase(words, position_1d(padding_mask, words.shape[-1]), padding_mask, sentence)
 
 
+class GroupNorm(nn.GroupNorm):
+    """Group norm that also takes a map with one value a group, which torch refuses: it becomes the bias."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, C, h, w) -> the same."""
+        return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+
+
 class FeaturePyramid(nn.Module):
     """Projects backbone maps to four levels and fuses them with the phrase; query and support take one path.
 
@@ -77,7 +85,7 @@ class FeaturePyramid(nn.Module):
         self.transform_all_levels = transform_all_levels
         projections = [nn.Conv2d(width, channels, 1) for width in in_channels[1:]]
         projections.append(nn.Conv2d(in_channels[-1], channels, 3, stride=2, padding=1))
-        self.projections = nn.ModuleList(nn.Sequential(p, nn.GroupNorm(32, channels)) for p in projections)
+        self.projections = nn.ModuleList(nn.Sequential(p, GroupNorm(32, channels)) for p in projections)
         self.fusion = EarlyFusion(channels, num_heads)
         for projection in projections:
             nn.init.xavier_uniform_(projection.weight)

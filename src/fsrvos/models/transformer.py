@@ -138,6 +138,8 @@ class DeformableTransformer(nn.Module):
         if dab:
             self.query_scale = MLP(channels, channels, channels, 2)
             self.anchor_head = MLP(2 * channels, channels, channels, 2)
+            # It speaks from the second layer on: of a single layer no path leads through it.
+            self.query_scale.requires_grad_(num_decoder_layers > 1)
         else:
             self.reference_points = nn.Linear(channels, 2)
         self.reset_parameters()

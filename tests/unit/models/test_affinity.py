@@ -11,9 +11,8 @@ from fsrvos.errors import UserError
 from fsrvos.models.affinity import (
     AblatedAffinity,
     CrossModalAffinity,
-    SupportLevel,
-    foreground,
 )
+from fsrvos.models.foreground import SupportLevel, foreground
 
 B, T, S, C, H, W = 2, 3, 3, 8, 3, 4
 SWITCHES = {"all_support_frames": True, "mask_background": True}
