@@ -173,7 +173,8 @@ def test_what_needs_a_gpu_says_so(folder, option):
 
 @pytest.mark.parametrize("experiment", options("experiment"))
 def test_every_experiment_is_composed_and_made(folder, experiment):
-    config = composed(folder, f"experiment={experiment}")
+    given = ["model.init_from=null"] if experiment == "sailvos_finetune" else []
+    config = composed(folder, f"experiment={experiment}", *given)
     check_arguments(config)
     model = make_model(config)
     for key in ("data", "criterion", "optim"):
@@ -248,7 +249,12 @@ def test_evaluation_composes(folder, overrides):
 def test_sailvos_is_evaluated_by_its_experiment(folder):
     config = composed(folder, "experiment=sailvos", "group=1", "seed=3", "checkpoint=run", name="eval")
     data = instantiate(config.data)
-    assert (data.layout, data.test_seeds) == ("sailvos", (3,))
+    assert (data.layout, data.test_seeds) == ("sailvos", (0, 1, 2, 3, 4))
+
+
+def test_sailvos_is_tested_with_the_seed_of_its_fine_tuning(folder):
+    config = composed(folder, "experiment=sailvos_finetune", "model.init_from=run", "seed=3")
+    assert instantiate(config.data).test_seeds == (3,)
 
 
 def test_debug_options_shorten_any_experiment(folder):

@@ -8,17 +8,21 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import fsrvos
+from fsrvos.data.datamodule import EpisodeDataModule
 from fsrvos.errors import UserError
+from fsrvos.models.cma import CMA
+
+log = logging.getLogger(__name__)
 
 EXIT_USER_ERROR = 2
 
@@ -35,6 +39,28 @@ def config_directory() -> str:
 def build(config: DictConfig, **arguments: Any) -> Any:
     """Instantiates a node; arguments arrive as plain lists and dicts, so none of Hydra's types gets saved."""
     return instantiate(config, _convert_="all", **arguments)
+
+
+def fit_window(data: EpisodeDataModule, model: CMA) -> None:
+    """Shortens the windows of an evaluation to what the ablations take, which add support frame by frame."""
+    if model.adds_frame_by_frame and data.window > data.support_frames:
+        log.info(
+            "model %s takes windows of at most data.support_frames=%d frames, not data.window=%d",
+            model.variant, data.support_frames, data.window,
+        )  # fmt: skip
+        data.window = data.support_frames
+
+
+def required(key: str) -> NoReturn:
+    """What ``${required:KEY}`` in a config resolves to: nothing, until the user gives the key another value.
+
+    Raises:
+        UserError: Always.
+    """
+    raise UserError(f"{key} must be given; say {key}=VALUE")
+
+
+OmegaConf.register_new_resolver("required", required, replace=True)
 
 
 def run_folder() -> Path:

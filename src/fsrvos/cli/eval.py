@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from fsrvos.cli.common import build, hydra_command, run_folder
+from fsrvos.cli.common import build, fit_window, hydra_command, run_folder
 from fsrvos.cli.progress import prepare
 from fsrvos.cli.scoring import score
 from fsrvos.errors import UserError
@@ -34,6 +34,7 @@ def run(config: DictConfig) -> None:
     config = with_settings_of_run(config, weights.file)
     data = build(config.data)
     prepare(data)
+    fit_window(data, model)
     data.setup("test")
     folder = run_folder()
     OmegaConf.save(config, folder / "config.yaml", resolve=True)

@@ -9,7 +9,7 @@ import lightning as L
 from omegaconf import DictConfig, OmegaConf
 
 from fsrvos.checkpoints import checkpoint_file, load_checkpoint, newest_checkpoint
-from fsrvos.cli.common import build, hydra_command, run_folder
+from fsrvos.cli.common import build, fit_window, hydra_command, run_folder
 from fsrvos.cli.progress import prepare
 from fsrvos.cli.scoring import score
 from fsrvos.engine.module import SegmentationModule
@@ -31,8 +31,10 @@ def train(config: DictConfig) -> None:
     resumed = find_resumed(config, folder)
     data = build(config.data)
     prepare(data)
+    model = build(config.model)
+    fit_window(data, model)
     data.setup("fit")
-    module = SegmentationModule(build(config.model), build(config.criterion), build(config.optim))
+    module = SegmentationModule(model, build(config.criterion), build(config.optim))
     trainer = build(
         config.trainer,
         logger=build(config.logger) if config.logger else False,

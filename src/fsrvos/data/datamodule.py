@@ -128,7 +128,8 @@ class EpisodeDataModule(LightningDataModule):
             if self.test_seeds != (self.seed,):
                 raise UserError(
                     f"test_seeds must be [{self.seed}], got {list(self.test_seeds)}: fine-tuning takes the"
-                    f" support videos of seed {self.seed}, and under other seeds these are test queries"
+                    f" support videos of seed {self.seed}, and under other seeds these are test queries;"
+                    " experiment=sailvos_finetune sets it so"
                 )
             categories, kind = self.test_categories, SupportEpisodes
         return kind(

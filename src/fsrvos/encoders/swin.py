@@ -12,6 +12,7 @@ from transformers import SwinBackbone as HuggingFaceSwin
 from transformers import SwinConfig
 
 from fsrvos.encoders.backbone import BODY, Backbone, is_recomputed, load_file, load_state
+from fsrvos.encoders.hub import hub
 from fsrvos.errors import UserError
 
 WINDOW = 7
@@ -131,7 +132,9 @@ def _without_last_norm(model: Any) -> HuggingFaceSwin:
 
 def _from_hub(name: str, hub_id: str, config: SwinConfig) -> HuggingFaceSwin:
     try:
-        return _without_last_norm(HuggingFaceSwin.from_pretrained(hub_id, config=config, dtype=torch.float32))
+        with hub():
+            model = HuggingFaceSwin.from_pretrained(hub_id, config=config, dtype=torch.float32)
+        return _without_last_norm(model)
     except (OSError, ValueError) as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise UserError(

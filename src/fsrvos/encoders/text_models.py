@@ -11,6 +11,7 @@ from torch import nn
 from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding, AutoTokenizer, PretrainedConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPING as TEXT_ENCODERS
 
+from fsrvos.encoders.hub import hub
 from fsrvos.errors import UserError
 
 # RoBERTa-base as published: what an untrained model without a model_type is.
@@ -32,8 +33,9 @@ def load_model(name: str) -> nn.Module:
         UserError: It cannot be had, or encodes no text.
     """
     try:
-        config = _of_text(AutoConfig.from_pretrained(name), name)
-        return _kind(config).from_pretrained(name, config=config, dtype=torch.float32)
+        with hub():
+            config = _of_text(AutoConfig.from_pretrained(name), name)
+            return _kind(config).from_pretrained(name, config=config, dtype=torch.float32)
     except UserError:
         raise
     except (OSError, ValueError) as error:
@@ -47,7 +49,8 @@ def load_tokenizer(name: str) -> Any:
         UserError: It cannot be had.
     """
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name)
+        with hub():
+            tokenizer = AutoTokenizer.from_pretrained(name)
     except (OSError, ValueError) as error:
         raise unavailable("tokenizer", name, error) from error
     tokenizer.padding_side = "right"

@@ -13,6 +13,7 @@ from timm.utils.model import freeze_batch_norm_2d
 from torch import Tensor
 
 from fsrvos.encoders.backbone import STRIDES, Backbone
+from fsrvos.encoders.hub import hub
 from fsrvos.errors import UserError
 
 # How timm's families are told to take frames of any size: a model takes both, one, or none of these.
@@ -53,7 +54,8 @@ class TimmBackbone(Backbone):
         if weights:
             options["pretrained_cfg_overlay"] = {"file": weights}
         try:
-            model = _create(name, pretrained=pretrained or weights is not None, **options)
+            with hub():
+                model = _create(name, pretrained=pretrained or weights is not None, **options)
         except (OSError, RuntimeError) as error:
             if not (pretrained or weights):
                 raise

@@ -167,6 +167,11 @@ class CMA(
         """Whether the variant reads support clips at all."""
         return self.affinity is not None
 
+    @property
+    def adds_frame_by_frame(self) -> bool:
+        """Whether support frame t meets query frame t alone, so that a window is no longer than the support."""
+        return isinstance(self.affinity, AblatedAffinity)
+
     def train(self, mode: bool = True) -> CMA:
         """Training mode, in which frozen encoders stay in evaluation mode."""
         super().train(mode)

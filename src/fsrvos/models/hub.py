@@ -10,6 +10,7 @@ from huggingface_hub import PyTorchModelHubMixin, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from transformers import AutoTokenizer
 
+from fsrvos.encoders.hub import hub
 from fsrvos.errors import UserError
 from fsrvos.tensor_files import read_file, write_safetensors
 
@@ -55,7 +56,8 @@ class HubModel(PyTorchModelHubMixin):
         folder = Path(place)
         if not folder.is_dir():
             try:
-                folder = Path(snapshot_download(place, **fetching))
+                with hub():
+                    folder = Path(snapshot_download(place, **fetching))
             except (HfHubHTTPError, LocalEntryNotFoundError, HFValidationError, OSError) as error:
                 raise UserError(
                     f"{place!r} is no folder, and could not be had from the hub ({_first_line(error)}); give a folder "

@@ -141,9 +141,8 @@ def test_real_network_ignores_padding():
 
 def test_a_mixed_batch_equals_its_episodes(plus):
     """Sizes, words, numbers of support clips (2, 0, 1, 3), their sizes and their frames all differ."""
-    queries = [
-        tight_clip(size, phrase, seed=i) for i, (size, phrase) in enumerate(zip(SIZES, (*PHRASES, "dax")))
-    ]  # noqa: B905
+    phrases = (*PHRASES, "dax")
+    queries = [tight_clip(SIZES[b], phrases[b], seed=b) for b in range(4)]
     supports = [
         tight_support((64, 96), 2, 0, seed=11),
         tight_support((50, 40), 3, 0, seed=12),
