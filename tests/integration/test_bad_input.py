@@ -182,7 +182,10 @@ def test_training(tmp_path, monkeypatch, capfd, mistake):
         (["checkpoint=/no/such/run"], ["/no/such/run", "does not exist"]),
         (["checkpoint=folder"], ["folder", "last.ckpt"]),
         (["checkpoint=broken.ckpt"], ["broken.ckpt"]),
-        (["checkpoint=foreign.ckpt"], ["foreign.ckpt", "neither a ReferFormer or CMA checkpoint nor one of ours"]),
+        (
+            ["checkpoint=foreign.ckpt"],
+            ["foreign.ckpt", "neither a ReferFormer or CMA checkpoint nor one of ours"],
+        ),
         (["checkpoint=broken.ckpt", "nonsense=1"], ["nonsense"]),
     ],
     ids=["none", "missing", "folder", "broken", "foreign", "key"],

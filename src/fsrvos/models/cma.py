@@ -18,6 +18,7 @@ from fsrvos.models.features import FeaturePyramid, Phrase, Pyramid, TextProjecti
 from fsrvos.models.foreground import SupportLevel, foreground, join
 from fsrvos.models.hub import HubModel
 from fsrvos.models.mask_head import DynamicMaskHead
+from fsrvos.models.match_judge import MatchJudge
 from fsrvos.models.pixel_decoder import CrossModalPyramid
 from fsrvos.models.regroup import group_by_group, groups_of, is_tight
 from fsrvos.models.transformer import Decoded, DeformableTransformer
@@ -56,6 +57,8 @@ class CMA(
         coordinate_scale: Factor on the mask head's pixel coordinates (published: 1).
         rest: Attention over the support may rest on nothing; its match at stride 8 can then be taught by a mask
             loss (published: no).
+        judge_by_match: The class logit of a query adds how well what its mask covers matches the support; needs
+            ``rest`` (published: no).
         choose_per_frame: ``segment`` picks the best query frame by frame; the published system picks one for the
             whole clip.
         all_support_frames: Every frame of every support clip is memory, not the middle one only.
@@ -92,6 +95,7 @@ class CMA(
         dynamic_channels: int = 8,
         coordinate_scale: float = 1.0,
         rest: bool = False,
+        judge_by_match: bool = False,
         choose_per_frame: bool = False,
         all_support_frames: bool | None = None,
         mask_background: bool | None = None,
@@ -156,6 +160,11 @@ class CMA(
             self.query_anchors = nn.Embedding(num_queries, 4)
         else:
             self.query_position = nn.Embedding(num_queries, hidden_dim)
+        if judge_by_match and not (dab and rest):
+            raise UserError("model.judge_by_match needs matches with the support: set model.rest=true")
+        self.judges = (
+            nn.ModuleList(MatchJudge() for _ in range(num_decoder_layers)) if judge_by_match else None
+        )
         self.class_heads = nn.ModuleList(_class_head(hidden_dim) for _ in range(num_decoder_layers))
         self.pixel_decoder = CrossModalPyramid(
             [channels[0], *[hidden_dim] * 3], hidden_dim, mask_channels, num_heads, feedforward, dropout
@@ -207,6 +216,9 @@ class CMA(
         )
         prediction = self.segment_queries(decoded, mask_features, query.sizes)
         prediction.matches = matches
+        if self.judges is not None:
+            for judge, layer in zip(self.judges, [*prediction.auxiliary, prediction], strict=True):
+                layer.logits = layer.logits + judge(layer.masks, matches[0])
         return prediction
 
     def encode(self, clip: Clip, *, is_support: bool = False) -> tuple[Pyramid, Phrase]:
