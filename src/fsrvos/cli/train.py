@@ -44,6 +44,13 @@ def train(config: DictConfig) -> None:
     trainer.fit(module, data, ckpt_path=str(resumed) if resumed else None, weights_only=True)
     if trainer.interrupted:
         sys.exit(f"fsrvos: interrupted; go on with ckpt_path=last, the run is in {folder}")
+    if data.repeat_episodes is not None:
+        learned = trainer.callback_metrics.get("val/J")
+        print(
+            f"by heart: J {100 * learned:.1f} -> {folder}"
+            if learned is not None
+            else "by heart: not validated"
+        )
     if config.evaluate and trainer.is_global_zero:
         device = module.device if module.device.type != "cpu" else trainer.strategy.root_device
         score(module.model, data, config, folder, device)

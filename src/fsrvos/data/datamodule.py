@@ -15,6 +15,7 @@ from fsrvos.data.collate import collate
 from fsrvos.data.datasets import TestDataset, TrainDataset
 from fsrvos.data.episodes import TestEpisodes, TrainEpisodes, check_counts
 from fsrvos.data.loading import EpisodeLoader, EpisodeSampler, ResumableLoader
+from fsrvos.data.repeated_episodes import RepeatedEpisodes
 from fsrvos.data.support_episodes import SupportEpisodes
 from fsrvos.data.transforms import TestTransform, TrainTransform
 from fsrvos.errors import UserError
@@ -51,6 +52,7 @@ class EpisodeDataModule(LightningDataModule):
         val_episodes: int = 24,
         max_test_per_category: int | None = None,
         test_seeds: Sequence[int] = (0, 1, 2, 3, 4),
+        repeat_episodes: int | None = None,
         train_transform: TrainTransform | None = None,
         test_transform: TestTransform | None = None,
     ):
@@ -71,6 +73,7 @@ class EpisodeDataModule(LightningDataModule):
             val_episodes: Test episodes that validate, spread over categories and videos.
             max_test_per_category: At most so many test episodes of a category and seed; None for all.
             test_seeds: Seeds of the test, each with its own support.
+            repeat_episodes: Train on so many episodes again and again, and validate on them; None for all.
             train_transform: Augmentation; the published one for None.
             test_transform: Test size; the published one for None.
 
@@ -96,6 +99,7 @@ class EpisodeDataModule(LightningDataModule):
         self.val_episodes = val_episodes
         self.max_test_per_category = max_test_per_category
         self.test_seeds = tuple(test_seeds)
+        self.repeat_episodes = repeat_episodes
         self.train_transform = train_transform or TrainTransform()
         self.test_transform = test_transform or TestTransform()
 
@@ -142,6 +146,13 @@ class EpisodeDataModule(LightningDataModule):
             support_clips=self.support_clips,
         )
 
+    @cached_property
+    def repeated_episodes(self) -> RepeatedEpisodes | None:
+        """The episodes to learn by heart, if that is what the training is for."""
+        if self.repeat_episodes is None:
+            return None
+        return RepeatedEpisodes(self.train_episodes, self.repeat_episodes)
+
     def test_episodes(self, seed: int) -> TestEpisodes:
         """Returns the test episodes of one seed, with their controls."""
         return TestEpisodes(
@@ -167,7 +178,7 @@ class EpisodeDataModule(LightningDataModule):
     def train_dataloader(self) -> ResumableLoader:
         """Returns the loader of training batches, this rank's share."""
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        dataset = TrainDataset(self.train_episodes, self.train_transform)
+        dataset = TrainDataset(self.repeated_episodes or self.train_episodes, self.train_transform)
         return ResumableLoader(
             dataset,
             batch_size=self.batch_size,
@@ -177,7 +188,12 @@ class EpisodeDataModule(LightningDataModule):
         )
 
     def val_dataloader(self) -> list[EpisodeLoader]:
-        """Returns a loader for each of ``VALIDATED``: a few held-out episodes, one window of each."""
+        """Returns a loader for each of ``VALIDATED``: a few held-out episodes, one window of each.
+
+        Of repeated episodes there is one loader, of these themselves.
+        """
+        if self.repeated_episodes is not None:
+            return [self.episode_loader(self.repeated_episodes.specs)]
         episodes = self.test_episodes(self.seed)
         right = [episodes.one_window(spec) for spec in episodes.subset(self.val_episodes)]
         wrong = [spec for spec in map(episodes.wrong_support, right) if spec is not None]

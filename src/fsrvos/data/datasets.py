@@ -12,6 +12,7 @@ from fsrvos.data.annotations import Annotations
 from fsrvos.data.clips import AnnotatedClip, native_masks, read_clip
 from fsrvos.data.draws import generator
 from fsrvos.data.episodes import TrainEpisodes
+from fsrvos.data.repeated_episodes import RepeatedEpisodes
 from fsrvos.data.transforms import TestTransform, TrainTransform
 from fsrvos.structures import ClipSpec, Episode, EpisodeSpec, SupportClip
 
@@ -21,7 +22,7 @@ Transform = TrainTransform | TestTransform
 class TrainDataset(Dataset[Episode]):
     """Training episodes by (epoch, index): the epoch comes with the index, so workers hold no state."""
 
-    def __init__(self, episodes: TrainEpisodes, transform: Transform):
+    def __init__(self, episodes: TrainEpisodes | RepeatedEpisodes, transform: Transform):
         self.episodes = episodes
         self.transform = transform
 

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, distributed, nn
 
 from fsrvos.engine.affinity_criterion import AffinityCriterion
 from fsrvos.engine.mask_losses import mask_losses
 from fsrvos.engine.matcher import Matcher, check_weights
+from fsrvos.models.mask_head import STRIDE
 from fsrvos.ops.boxes import cxcywh_to_xyxy, generalized_iou
 from fsrvos.ops.losses import full_precision, sigmoid_focal_loss
 from fsrvos.structures import Prediction, Targets
@@ -48,6 +50,9 @@ class Criterion(nn.Module):
         giou_weight: Weight of one minus the generalized IoU, summed over all frames.
         mask_weight: Weight of the masks' focal loss: mean over a clip's frames and cells, padding included.
         dice_weight: Weight of the masks' dice loss over a whole clip.
+        full_size_masks: Masks are compared pixel by pixel, brought to the frame's size as inference does, instead of
+            at the cells' centres alone (published: no). At the centres a small object is learned to the last cell
+            and still comes out ragged.
         affinity: The loss on the affinity's matches with the support; None leaves it out.
         matcher: How queries are matched; the published costs when None.
 
@@ -62,6 +67,7 @@ class Criterion(nn.Module):
         giou_weight: float = 2.0,
         mask_weight: float = 2.0,
         dice_weight: float = 5.0,
+        full_size_masks: bool = False,
         affinity: AffinityCriterion | None = None,
         matcher: Matcher | None = None,
     ) -> None:
@@ -74,6 +80,7 @@ class Criterion(nn.Module):
             "dice": dice_weight,
         }
         check_weights(self.layer_weights)
+        self.full_size_masks = full_size_masks
         self.affinity = affinity
         self.matcher = Matcher() if matcher is None else matcher
 
@@ -111,7 +118,9 @@ class Criterion(nn.Module):
         layers = {f"_{i}": layer for i, layer in enumerate(prediction.auxiliary)} | {"": prediction}
         for suffix, layer in layers.items():
             matched = self.matcher(layer, targets, frame_padding_mask)
-            for name, loss in _layer_losses(layer, targets, matched, is_frame, is_visible).items():
+            for name, loss in _layer_losses(
+                layer, targets, matched, is_frame, is_visible, full_size_masks=self.full_size_masks
+            ).items():
                 terms[name + suffix] = loss / n
                 total = total + self.layer_weights[name] * terms[name + suffix]
         if self.affinity is not None:
@@ -131,7 +140,13 @@ class Criterion(nn.Module):
 
 
 def _layer_losses(
-    layer: Prediction, targets: Targets, matched: Tensor, is_frame: Tensor, is_visible: Tensor
+    layer: Prediction,
+    targets: Targets,
+    matched: Tensor,
+    is_frame: Tensor,
+    is_visible: Tensor,
+    *,
+    full_size_masks: bool,
 ) -> dict[str, Tensor]:
     """Sums over the batch of one layer's five losses; ``matched`` (B,), the rest (B, T)."""
     clips = torch.arange(len(matched), device=matched.device)
@@ -142,7 +157,12 @@ def _layer_losses(
     is_positive = torch.zeros_like(logits)
     is_positive[clips, :, matched] = is_visible.to(logits.dtype)
     giou = generalized_iou(cxcywh_to_xyxy(boxes), cxcywh_to_xyxy(target_boxes))
-    mask, dice = mask_losses(layer.masks[clips, :, matched], targets.masks, is_frame, stride=4)
+    masks, stride = layer.masks[clips, :, matched], STRIDE
+    if full_size_masks:
+        height, width = targets.masks.shape[-2:]
+        whole = F.interpolate(masks, scale_factor=STRIDE, mode="bilinear", align_corners=False)
+        masks, stride = whole[..., :height, :width], 1
+    mask, dice = mask_losses(masks, targets.masks, is_frame, stride)
     return {
         "class": (sigmoid_focal_loss(logits, is_positive) * is_frame[..., None]).sum(),
         "l1": ((boxes - target_boxes).abs().sum(-1) * is_frame).sum(),
