@@ -243,3 +243,32 @@ def run_rank(rank, rendezvous):
 @pytest.mark.skipif(not distributed.is_gloo_available(), reason="torch was built without gloo")
 def test_two_processes_of_one_clip_are_one_of_two(tmp_path):
     multiprocessing.spawn(run_rank, args=(tmp_path / "rendezvous",), nprocs=2)
+
+
+def test_full_size_masks_are_compared_pixel_by_pixel():
+    """By brute force: each pixel's logit from its four neighbouring cells, half a pixel centres, edges repeated."""
+    prediction, targets = example(auxiliary=0)
+    criterion = Criterion(full_size_masks=True)
+    losses = criterion(prediction, targets)
+    n = max(1, int(targets.is_visible.sum()))
+    sums = {"mask": 0.0, "dice": 0.0}
+    for b, q in enumerate(losses.matched.tolist()):
+        cells = prediction.masks[b, :, q].numpy()
+        height, width = targets.masks.shape[-2:]
+        pixels = np.zeros((T, height, width))
+        for y in range(height):
+            for x in range(width):
+                v, u = (np.clip((side + 0.5) / 4 - 0.5, 0, limit - 1) for side, limit in ((y, 8), (x, 16)))
+                top, left = int(v), int(u)
+                bottom, right = min(top + 1, 7), min(left + 1, 15)
+                above = cells[:, top, left] * (1 - u + left) + cells[:, top, right] * (u - left)
+                below = cells[:, bottom, left] * (1 - u + left) + cells[:, bottom, right] * (u - left)
+                pixels[:, y, x] = above * (1 - v + top) + below * (v - top)
+        sums["mask"] += focal(pixels, targets.masks[b].numpy()).mean()
+        sums["dice"] += dice(pixels, targets.masks[b].numpy())
+    for name, value in sums.items():
+        assert losses.terms[name].item() == pytest.approx(value / n, rel=1e-6)
+    published = Criterion()(prediction, targets)
+    assert published.matched.tolist() == losses.matched.tolist()
+    assert published.terms["class"] == losses.terms["class"]
+    assert published.terms["mask"] != losses.terms["mask"]
