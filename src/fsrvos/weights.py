@@ -1,9 +1,4 @@
-"""Weights in and out: published checkpoints, our own files, and networks that start from either.
-
-A published checkpoint is a dict with ``model``, or the bare state dict, under the names of model.md section 11. Ours
-are Lightning's ``.ckpt``, the ``.safetensors`` of ``fsrvos-weights import`` and the folders of
-``CMA.save_pretrained``; all of ours say which network they hold.
-"""
+"""Weights in: published checkpoints and our own, into networks that hold them or start from them."""
 
 from __future__ import annotations
 
@@ -16,12 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fsrvos.checkpoints import DESCRIPTION, PREFIX, checkpoint_file
 from fsrvos.encoders.build import canonical_name
 from fsrvos.errors import UserError
 from fsrvos.models.cma import CMA
-from fsrvos.models.hub import CONFIG, TENSORS
-from fsrvos.published_config import UnknownNetwork, infer_config
 from fsrvos.published_names import (
     ALIASED,
     CLASS_HEADS,
@@ -31,32 +23,18 @@ from fsrvos.published_names import (
     our_name,
     published_name,
 )
-from fsrvos.tensor_files import read_file, reason, write_safetensors
+from fsrvos.tensor_files import reason, write_safetensors
+from fsrvos.weight_files import OURS, PUBLISHED, Weights, read_weights, some
+
+__all__ = [
+    "PUBLISHED", "ImportReport", "Weights", "convert", "create_model", "load_model", "match_weights", "published_shapes",
+    "read_weights",
+]  # fmt: skip
 
 log = logging.getLogger(__name__)
 
-PUBLISHED, OURS = "published", "fsrvos"
 # What a published text encoder's older library saved beside its weights, and makes anew.
 _RECOMPUTED = ("text_encoder.embeddings.position_ids", "text_encoder.embeddings.token_type_ids")
-
-
-@dataclass
-class Weights:
-    """A file of weights, read.
-
-    Attributes:
-        file: Where it lies.
-        origin: Whose names its tensors bear: ``"published"`` or ``"fsrvos"``.
-        config: Constructor arguments of the ``CMA`` that it holds; its encoders load nothing.
-        tensors: The state dict.
-        layout: What kind of file it is, in words.
-    """
-
-    file: Path
-    origin: str
-    config: dict[str, Any]
-    tensors: dict[str, Tensor]
-    layout: str
 
 
 @dataclass
@@ -78,38 +56,6 @@ class ImportReport:
     def __str__(self) -> str:
         counts = {k: len(v) for k, v in vars(self).items()}
         return ", ".join(f"{count} {name}" for name, count in counts.items())
-
-
-def read_weights(path: str | Path) -> Weights:
-    """Reads weights of any kind, without running anything in them.
-
-    Args:
-        path: A published checkpoint, ``.safetensors``, ``.ckpt``, a folder of ``save_pretrained``, or a run folder.
-
-    Raises:
-        UserError: No such file, a damaged or foreign one, or one that would run code.
-    """
-    path = Path(path)
-    if (path / TENSORS).is_file():
-        return _read_pretrained(path)
-    file = checkpoint_file(path)
-    content, metadata = read_file(file)
-    if "fsrvos" in metadata:
-        return Weights(file, OURS, _json(metadata["fsrvos"], file), content, "safetensors of fsrvos-weights")
-    if not isinstance(content, dict):
-        raise UserError(f"{file} holds a {type(content).__name__}, not the weights of a network")
-    if DESCRIPTION in content:
-        state = {k.removeprefix(PREFIX): v for k, v in content["state_dict"].items() if k.startswith(PREFIX)}
-        return Weights(file, OURS, content[DESCRIPTION]["model"], state, "checkpoint of fsrvos-train")
-    layout = "published checkpoint" if "model" in content else "bare state dict"
-    state = _published_state(content.get("model", content), file)
-    try:
-        config = infer_config({name: tuple(tensor.shape) for name, tensor in state.items()})
-    except UnknownNetwork as error:
-        raise UserError(
-            f"{file} is neither a ReferFormer or CMA checkpoint nor one of ours: {error}"
-        ) from error
-    return Weights(file, PUBLISHED, config, state, layout)
 
 
 def match_weights(
@@ -162,8 +108,8 @@ def load_model(source: str | Path | Weights) -> CMA:
     matched, report = match_weights(weights, model)
     if report.missing or report.unexpected:
         raise UserError(
-            f"{weights.file} does not hold a whole network: missing {_some(report.missing)}; "
-            f"no place for {_some(report.unexpected)}"
+            f"{weights.file} does not hold a whole network: missing {some(report.missing)}; "
+            f"no place for {some(report.unexpected)}"
         )
     model.load_state_dict(matched)
     return model.eval()
@@ -194,12 +140,12 @@ def create_model(
     model = CMA(variant, **_with_encoders_of(weights, options))
     matched, report = match_weights(weights, model, drop_class_heads=drop_class_heads)
     if lacking := [name for name in report.missing if name.startswith(("backbone.", "text_encoder."))]:
-        raise UserError(f"{weights.file}: its encoders are not all there, missing {_some(lacking)}")
+        raise UserError(f"{weights.file}: its encoders are not all there, missing {some(lacking)}")
     model.load_state_dict(matched, strict=False)
     log.info("started from %s (%s): %s", weights.file, weights.layout, report)
     for kind in ("missing", "unexpected"):
         if names := getattr(report, kind):
-            log.info("%s: %s", kind, _some(names, 12))
+            log.info("%s: %s", kind, some(names, 12))
     return model
 
 
@@ -301,40 +247,3 @@ def _built(weights: Weights) -> CMA:
             f"{weights.file} holds a network that this version of fsrvos cannot build ({reason(error)}); "
             "take the version that trained it"
         ) from error
-
-
-def _published_state(content: Any, file: Path) -> dict[str, Tensor]:
-    """The tensors of a published checkpoint, without the prefix that DistributedDataParallel adds."""
-    if not isinstance(content, dict) or not content:
-        raise UserError(f"{file} is no state dict: under 'model' there must be tensors by name")
-    wrong = [str(name) for name, value in content.items() if not isinstance(value, Tensor)]
-    if wrong:
-        raise UserError(f"{file} is no state dict: {_some(wrong)} are no tensors")
-    wrapped = all(name.startswith("module.") for name in content)
-    return {name.removeprefix("module.") if wrapped else name: tensor for name, tensor in content.items()}
-
-
-def _read_pretrained(folder: Path) -> Weights:
-    tensors, _ = read_file(folder / TENSORS)
-    config = folder / CONFIG
-    if not config.is_file():
-        raise UserError(f"{config} does not exist; give a folder that CMA.save_pretrained wrote")
-    return Weights(
-        folder / TENSORS, OURS, _json(config.read_text(), config), tensors, "save_pretrained folder"
-    )
-
-
-def _json(text: str, file: Path) -> dict[str, Any]:
-    try:
-        config = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{file}: the description of its network is no JSON ({error})") from error
-    if not isinstance(config, dict):
-        raise UserError(f"{file}: the description of its network is no JSON object")
-    return config
-
-
-def _some(names: list[str], most: int = 3) -> str:
-    """A few of many names."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return (", ".join(names[:most]) or "nothing") + more

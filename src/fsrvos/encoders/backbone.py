@@ -42,6 +42,15 @@ def is_recomputed(name: str) -> bool:
     return name.rsplit(".", 1)[-1] in ("relative_position_index", "attn_mask", "num_batches_tracked")
 
 
+def unavailable(name: str, source: str, error: Exception) -> UserError:
+    """The one line that tells why a backbone's weights cannot be had."""
+    reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return UserError(
+        f"backbone {name!r}: its weights ({source}) could not be loaded ({reason}); go online once, or name a local "
+        "file with backbone.weights=FILE, or set backbone.pretrained=false"
+    )
+
+
 def load_file(backbone: Backbone, file: str | Path, may_lack: tuple[str, ...] = ()) -> None:
     """Loads a file of weights, in the library's naming or the published one; classifier heads in it are ignored.
 

@@ -11,9 +11,8 @@ from torch import Tensor, nn
 from transformers import SwinBackbone as HuggingFaceSwin
 from transformers import SwinConfig
 
-from fsrvos.encoders.backbone import BODY, Backbone, is_recomputed, load_file, load_state
+from fsrvos.encoders.backbone import BODY, Backbone, is_recomputed, load_file, load_state, unavailable
 from fsrvos.encoders.hub import hub
-from fsrvos.errors import UserError
 
 WINDOW = 7
 STAGES = ("stage1", "stage2", "stage3", "stage4")
@@ -136,8 +135,4 @@ def _from_hub(name: str, hub_id: str, config: SwinConfig) -> HuggingFaceSwin:
             model = HuggingFaceSwin.from_pretrained(hub_id, config=config, dtype=torch.float32)
         return _without_last_norm(model)
     except (OSError, ValueError) as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise UserError(
-            f"backbone {name!r}: its weights ({hub_id}) could not be loaded ({reason}); go online once, or name a local "
-            "file with backbone.weights=FILE, or set backbone.pretrained=false"
-        ) from error
+        raise unavailable(name, hub_id, error) from error

@@ -12,7 +12,7 @@ from einops import rearrange
 from timm.utils.model import freeze_batch_norm_2d
 from torch import Tensor
 
-from fsrvos.encoders.backbone import STRIDES, Backbone
+from fsrvos.encoders.backbone import STRIDES, Backbone, unavailable
 from fsrvos.encoders.hub import hub
 from fsrvos.errors import UserError
 
@@ -59,11 +59,7 @@ class TimmBackbone(Backbone):
         except (OSError, RuntimeError) as error:
             if not (pretrained or weights):
                 raise
-            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-            raise UserError(
-                f"backbone {name!r}: its weights ({weights or 'those of timm'}) could not be loaded ({reason}); "
-                "go online once, or name a local file with backbone.weights=FILE, or set backbone.pretrained=false"
-            ) from error
+            raise unavailable(name, weights or "those of timm", error) from error
         self.body: Any = freeze_batch_norm_2d(model)
         self._places = [kept.index(i) for i in taken]
         self.strides = tuple(reductions[i] for i in taken)

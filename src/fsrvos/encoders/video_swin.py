@@ -10,8 +10,7 @@ from einops import rearrange
 from torch import Tensor, nn
 from torchvision.models.video import swin_transformer as torchvision_swin
 
-from fsrvos.encoders.backbone import BODY, Backbone, is_recomputed, load_file, load_state
-from fsrvos.errors import UserError
+from fsrvos.encoders.backbone import BODY, Backbone, is_recomputed, load_file, load_state, unavailable
 
 PATCH, WINDOW = (1, 4, 4), (8, 7, 7)
 # Width, depths, heads, and torchvision's weights of Kinetics-400.
@@ -117,9 +116,5 @@ def _from_torchvision(name: str, kinetics: Any) -> dict[str, Tensor]:
     try:
         state = kinetics.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except (OSError, RuntimeError) as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise UserError(
-            f"backbone {name!r}: its weights ({kinetics.url}) could not be loaded ({reason}); go online once, or name a "
-            "local file with backbone.weights=FILE, or set backbone.pretrained=false"
-        ) from error
+        raise unavailable(name, kinetics.url, error) from error
     return dict(state)

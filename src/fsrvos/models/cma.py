@@ -13,6 +13,7 @@ from fsrvos.encoders.build import build_backbone
 from fsrvos.encoders.text import TextEncoder
 from fsrvos.errors import UserError
 from fsrvos.models.affinity import AblatedAffinity, CrossModalAffinity
+from fsrvos.models.choice import choose_queries
 from fsrvos.models.configuration import build_encoder, primitive, without_loading
 from fsrvos.models.features import FeaturePyramid, Phrase, Pyramid, TextProjection, positions
 from fsrvos.models.foreground import SupportLevel, foreground, join
@@ -27,15 +28,7 @@ from fsrvos.structures import Clip, Match, Prediction, Segmentation, Support, To
 VARIANTS = ("cma", "base", "self", "referformer", "cma_plus")
 
 
-class CMA(
-    nn.Module,
-    HubModel,
-    library_name="fsrvos",
-    license="apache-2.0",
-    pipeline_tag="mask-generation",
-    tags=["video-object-segmentation", "few-shot", "referring-expressions"],
-    paper_url="https://arxiv.org/abs/2309.02041",
-):
+class CMA(nn.Module, HubModel):
     """Few-shot referring video object segmentation network.
 
     Args:
@@ -289,15 +282,8 @@ class CMA(
     @torch.no_grad()
     def segment(self, query: Clip, support: Support | None = None) -> Segmentation:
         """Masks of the query that answers best, over the whole clip or frame by frame (model.md section 10)."""
-        prediction = self(query, support)
-        is_frame = ~query.padding_mask.flatten(2).all(-1)[..., None]
-        scores = prediction.logits.sigmoid().masked_fill(~is_frame, 0.0)
-        mean = scores.sum(1, keepdim=True) / is_frame.sum(1, keepdim=True).clamp(min=1)
-        best = (scores if self.choose_per_frame else mean.expand_as(scores)).argmax(-1, keepdim=True)
-        masks = prediction.masks.take_along_dim(best[..., None, None], 2)[:, :, 0]
-        boxes = prediction.boxes.take_along_dim(best[..., None], 2)[:, :, 0]
-        score = scores.take_along_dim(best, 2)[..., 0].sum(1) / is_frame.sum((1, 2)).clamp(min=1)
-        return Segmentation(masks, boxes, score, best[..., 0])
+        is_frame = ~query.padding_mask.flatten(2).all(-1)
+        return choose_queries(self(query, support), is_frame, frame_by_frame=self.choose_per_frame)
 
 
 def _class_head(channels: int) -> nn.Linear:

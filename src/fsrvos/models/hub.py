@@ -17,7 +17,14 @@ from fsrvos.tensor_files import read_file, write_safetensors
 CONFIG, TENSORS, TOKENIZER = "config.json", "model.safetensors", "tokenizer"
 
 
-class HubModel(PyTorchModelHubMixin):
+class HubModel(
+    PyTorchModelHubMixin,
+    library_name="fsrvos",
+    license="apache-2.0",
+    pipeline_tag="mask-generation",
+    tags=["video-object-segmentation", "few-shot", "referring-expressions"],
+    paper_url="https://arxiv.org/abs/2309.02041",
+):
     """``save_pretrained``, ``from_pretrained`` and ``push_to_hub`` of a module with ``config`` and ``text_encoder``."""
 
     config: dict[str, Any]
