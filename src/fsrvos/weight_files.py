@@ -52,6 +52,11 @@ def read_weights(path: str | Path) -> Weights:
         UserError: No such file, a damaged or foreign one, or one that would run code.
     """
     path = Path(path)
+    if not path.exists():
+        raise UserError(
+            f"{path} does not exist; give a file of weights (.pth, .safetensors, .ckpt), a run folder, or a folder of "
+            "save_pretrained"
+        )
     if (path / TENSORS).is_file():
         return _read_pretrained(path)
     file = checkpoint_file(path)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -33,7 +35,7 @@ def load_model(name: str) -> nn.Module:
         UserError: It cannot be had, or encodes no text.
     """
     try:
-        with hub():
+        with nullcontext() if Path(name).is_dir() else hub():
             config = _of_text(AutoConfig.from_pretrained(name), name)
             return _kind(config).from_pretrained(name, config=config, dtype=torch.float32)
     except UserError:
@@ -49,7 +51,7 @@ def load_tokenizer(name: str) -> Any:
         UserError: It cannot be had.
     """
     try:
-        with hub():
+        with nullcontext() if Path(name).is_dir() else hub():
             tokenizer = AutoTokenizer.from_pretrained(name)
     except (OSError, ValueError) as error:
         raise unavailable("tokenizer", name, error) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from typing import Any
 
 import timm
@@ -54,7 +55,7 @@ class TimmBackbone(Backbone):
         if weights:
             options["pretrained_cfg_overlay"] = {"file": weights}
         try:
-            with hub():
+            with hub() if pretrained and not weights else nullcontext():
                 model = _create(name, pretrained=pretrained or weights is not None, **options)
         except (OSError, RuntimeError) as error:
             if not (pretrained or weights):
