@@ -212,7 +212,8 @@ def test_ytvos_is_the_published_recipe(folder, group):
     data = instantiate(config.data)
     assert (data.batch_size, data.query_frames, data.support_frames, data.support_clips) == (1, 5, 5, 1)
     assert (data.episodes_per_category, data.window, data.max_test_per_category) == (100, 10, None)
-    assert len(data.test_seeds) == 5
+    assert data.repeat_episodes is None
+    assert data.test_seeds == (0, 1, 2, 3, 4)
     assert (data.layout, data.group) == ("ytvos", group)
     augmentation, test = data.train_transform, data.test_transform
     assert augmentation.short_sides == (288, 320, 352, 392, 416, 448, 480, 512)
@@ -232,8 +233,10 @@ def test_ytvos_is_the_published_recipe(folder, group):
     assert (encoder.name, encoder.pretrained, encoder.frozen) == ("roberta-base", True, True)
 
     weights = {"class": 2.0, "l1": 5.0, "giou": 2.0, "mask": 2.0, "dice": 5.0}
-    assert instantiate(config.criterion).layer_weights == weights
-    assert instantiate(config.criterion).affinity is None
+    criterion = instantiate(config.criterion)
+    assert criterion.layer_weights == criterion.matcher.weights == weights
+    assert criterion.affinity is None
+    assert not criterion.full_size_masks
 
 
 @pytest.mark.parametrize(

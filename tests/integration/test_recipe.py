@@ -8,7 +8,7 @@ import pytest
 import torch
 from commands import run
 from PIL import Image
-from zoo import Film, annotation_json, draw, frame_name, one, write
+from zoo import Film, draw, frame_name, one, write
 
 from fsrvos.cli import eval as eval_command
 from fsrvos.cli import train as train_command
@@ -28,9 +28,7 @@ YTVOS = {
     for number in range(2)
 }
 SAIL = {
-    f"{name}_{number}": Film(FRAMES, {"1": one(name, f"a {name}", f"the {name}")})
-    for name in CLASSES
-    for number in range(3)
+    f"{name}_{number}": Film(FRAMES, {"1": one(name, f"a {name}")}) for name in CLASSES for number in range(3)
 }
 ARRANGEMENTS = {
     "README layout, BMP": ("Mini-Ref-SAIL-VOS", {"images": "train/Images", "suffix": ".bmp"}),
@@ -99,23 +97,22 @@ def scored(folder, seeds):
         tested = sorted(SAIL.keys() - left_out[seed])
         by_class = [np.mean([region(queries / v) for v in tested if v.startswith(name)]) for name in CLASSES]
         of_seeds.append(np.mean(by_class))
-    assert results["episodes"] == len(seeds) * len(CLASSES) * 2 * 2
+    assert results["episodes"] == len(seeds) * len(CLASSES) * 2
     assert results["frames"] == results["episodes"] * FRAMES
+    assert results["standard"]["J"] > 1, "masks are drawn, so that there is something to compare"
     assert results["standard"]["J"] == pytest.approx(100 * np.mean(of_seeds), abs=1e-3)
     return results, left_out
 
 
 def region(folder):
-    """Mean J over the phrases and frames of a video, by brute force."""
-    phrases = sorted(folder.iterdir())
-    assert len(phrases) == 2
+    """Mean J over the frames of a video under its one phrase, by brute force."""
+    (phrase,) = folder.iterdir()
     found = []
-    for phrase in phrases:
-        for frame in range(FRAMES):
-            truth = draw(folder.name, SAIL[folder.name], frame)[1] > 0
-            mask = np.asarray(Image.open(phrase / f"{frame_name(frame)}.png")) > 0
-            assert mask.shape == truth.shape
-            found.append((mask & truth).sum() / (mask | truth).sum())
+    for frame in range(FRAMES):
+        truth = draw(folder.name, SAIL[folder.name], frame)[1] > 0
+        mask = np.asarray(Image.open(phrase / f"{frame_name(frame)}.png")) > 0
+        assert mask.shape == truth.shape
+        found.append((mask & truth).sum() / (mask | truth).sum())
     return np.mean(found)
 
 
@@ -215,10 +212,3 @@ def test_a_sweep_over_the_groups_leaves_runs_that_can_be_tested(place, taught, m
         results = json.loads(run_folder.read_text())
         assert results["group"] == group
         assert results["per_category"].keys() == {held_out}
-
-
-def test_sail_vos_annotations_of_both_layouts_are_the_same():
-    """What the tests above write: one object a video, two phrases."""
-    expressions, meta = annotation_json(SAIL)
-    assert {len(video["expressions"]) for video in expressions["videos"].values()} == {2}
-    assert {tuple(video["objects"]) for video in meta["videos"].values()} == {("1",)}
