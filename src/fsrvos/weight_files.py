@@ -18,7 +18,7 @@ from fsrvos.checkpoints import DESCRIPTION, PREFIX, checkpoint_file
 from fsrvos.errors import UserError
 from fsrvos.models.hub import CONFIG, TENSORS
 from fsrvos.published_config import UnknownNetwork, infer_config
-from fsrvos.tensor_files import read_file
+from fsrvos.tensor_files import read_file, reason
 
 PUBLISHED, OURS = "published", "fsrvos"
 
@@ -66,8 +66,14 @@ def read_weights(path: str | Path) -> Weights:
     if not isinstance(content, dict):
         raise UserError(f"{file} holds a {type(content).__name__}, not the weights of a network")
     if DESCRIPTION in content:
-        state = {k.removeprefix(PREFIX): v for k, v in content["state_dict"].items() if k.startswith(PREFIX)}
-        return Weights(file, OURS, content[DESCRIPTION]["model"], state, "checkpoint of fsrvos-train")
+        try:
+            config, whole = content[DESCRIPTION]["model"], content["state_dict"]
+            state = {k.removeprefix(PREFIX): v for k, v in whole.items() if k.startswith(PREFIX)}
+        except (KeyError, TypeError, AttributeError) as error:
+            raise UserError(
+                f"{file} is a damaged checkpoint: it lacks its network ({reason(error)})"
+            ) from error
+        return Weights(file, OURS, config, state, "checkpoint of fsrvos-train")
     layout = "published checkpoint" if "model" in content else "bare state dict"
     state = _published_state(content.get("model", content), file)
     try:

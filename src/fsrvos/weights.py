@@ -14,6 +14,7 @@ from torch import Tensor
 from fsrvos.encoders.build import canonical_name
 from fsrvos.errors import UserError
 from fsrvos.models.cma import CMA
+from fsrvos.models.hub import take_tokenizer
 from fsrvos.published_names import (
     ALIASED,
     CLASS_HEADS,
@@ -112,6 +113,7 @@ def load_model(source: str | Path | Weights) -> CMA:
             f"no place for {some(report.unexpected)}"
         )
     model.load_state_dict(matched)
+    take_tokenizer(model, weights.file.parent)
     return model.eval()
 
 
@@ -142,6 +144,8 @@ def create_model(
     if lacking := [name for name in report.missing if name.startswith(("backbone.", "text_encoder."))]:
         raise UserError(f"{weights.file}: its encoders are not all there, missing {some(lacking)}")
     model.load_state_dict(matched, strict=False)
+    if model.text_encoder.name == weights.config["text_encoder"]["name"]:
+        take_tokenizer(model, weights.file.parent)
     log.info("started from %s (%s): %s", weights.file, weights.layout, report)
     for kind in ("missing", "unexpected"):
         if names := getattr(report, kind):

@@ -10,6 +10,7 @@ import pytest
 import torch
 from tiny import BACKBONE, SIZES, TEXT_ENCODER, make_clip, make_support, tiny_model
 
+from fsrvos.encoders.text import small_tokenizer
 from fsrvos.errors import UserError
 from fsrvos.models.cma import CMA
 from fsrvos.published_config import UnknownNetwork, infer_config
@@ -236,6 +237,8 @@ def test_what_older_libraries_saved_is_dropped(tmp_path, narrow_cma):
 
 
 BAD = {
+    "a checkpoint of ours without its network": {"fsrvos": {}, "state_dict": {}},
+    "a checkpoint of ours without its tensors": {"fsrvos": {"model": {}}},
     "a tensor": torch.zeros(3),
     "a list of numbers": {"model": [1, 2]},
     "nothing": {"model": {}},
@@ -326,6 +329,7 @@ def test_a_target_that_cannot_be_written(tmp_path, narrow_cma):
 
 # Starting from weights --------------------------------------------------------------------------------------------
 
+TINY = {"backbone": BACKBONE, "text_encoder": {"name": "nobody/nothing"}, **SIZES}
 # As Hydra hands it over: pretrained encoders, which are not here; the file's must do.
 PRETRAINED = {
     **NARROW,
@@ -467,6 +471,21 @@ def test_a_folder_is_read_as_any_file_of_weights(pretrained):
         torch.equal(a, b)
         for a, b in zip(loaded.state_dict().values(), model.state_dict().values(), strict=True)
     )
+
+
+@pytest.mark.parametrize(
+    "read", [CMA.from_pretrained, load_model, lambda f: create_model("cma_plus", init_from=f, **TINY)]
+)
+def test_a_folder_brings_its_tokenizer(tmp_path, read):
+    """One that no hub has: a file of the folder is all there is."""
+    model = tiny_model("cma_plus", text_encoder={**NARROW_TEXT, "name": "nobody/nothing", "frozen": False})
+    with pytest.raises(UserError, match="tokenizer could not be loaded"):
+        model.text_encoder.tokenize(["a dax"])
+    model.text_encoder.tokenizer = small_tokenizer()
+    model.save_pretrained(tmp_path)
+    assert read(tmp_path).text_encoder.tokenize(["a dax"]).ids.tolist() == [
+        small_tokenizer()("a dax")["input_ids"]
+    ]
 
 
 @pytest.mark.parametrize(

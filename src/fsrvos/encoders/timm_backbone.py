@@ -7,7 +7,6 @@ from contextlib import nullcontext
 from typing import Any
 
 import timm
-import torch
 import torch.nn.functional as F
 from einops import rearrange
 from timm.utils.model import freeze_batch_norm_2d
@@ -84,9 +83,9 @@ class TimmBackbone(Backbone):
     def _maps(self, images: Tensor) -> list[Tensor]:
         try:
             maps = self.body(images)
-        except torch.OutOfMemoryError:
-            raise
         except (AssertionError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and "size of tensor" not in str(error):
+                raise
             height, width = images.shape[-2:]
             raise UserError(
                 f"backbone {self.name!r} does not take frames of {height}x{width} ({error}); choose another backbone"

@@ -56,7 +56,8 @@ class CMA(nn.Module, HubModel):
             whole clip.
         all_support_frames: Every frame of every support clip is memory, not the middle one only.
         mask_background: Background support positions get no attention.
-        pad_support_masks: Support masks are padded with their frames, not stretched.
+        pad_support_masks: Support masks are padded with their frames, not stretched, and padding changes nothing:
+            every clip goes through the network at its own size, rounded up to a multiple of 32.
         transform_all_levels: The support transform reaches the fourth level.
         true_first_anchors: First decoder layer reads anchors as boxes.
 

@@ -20,7 +20,8 @@ class SupportLevel:
         features: (N, S, C, h, w), zero where the mask is.
         is_object: (N, S, h, w) bool, cells that hold some of the object.
         owner: (N,) episode of each clip.
-        is_cell: (N, S, h, w) bool, False where a smaller or shorter clip of the batch ends; None: cells all.
+        is_cell: (N, S, h, w) bool, False where a clip is padded, or a smaller or shorter one of the batch ends;
+            None in the published way, where padding takes part.
     """
 
     features: Tensor
@@ -96,6 +97,6 @@ def join(parts: list[SupportLevel], groups: list[Group], owner: Tensor) -> Suppo
         own = slice(part.features.shape[1])
         features[group.rows, own] = fit(part.features, (height, width)).to(features.dtype)
         is_object[group.rows, own] = fit(part.is_object, (height, width), False)
-        cells = torch.ones_like(part.is_object) if part.is_cell is None else part.is_cell
-        is_cell[group.rows, own] = fit(cells, (height, width), False)
+        assert part.is_cell is not None  # of masks that are padded with their frames it is always known
+        is_cell[group.rows, own] = fit(part.is_cell, (height, width), False)
     return SupportLevel(features, is_object, owner, is_cell)

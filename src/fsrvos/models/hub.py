@@ -8,9 +8,9 @@ from typing import Any, Self
 
 from huggingface_hub import PyTorchModelHubMixin, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-from transformers import AutoTokenizer
 
 from fsrvos.encoders.hub import hub
+from fsrvos.encoders.text_models import load_tokenizer
 from fsrvos.errors import UserError
 from fsrvos.tensor_files import read_file, write_safetensors
 
@@ -87,9 +87,14 @@ class HubModel(
                 f"{folder} holds a network that cannot be built ({_first_line(error)}); give a folder "
                 "that save_pretrained wrote"
             ) from error
-        if (folder / TOKENIZER).is_dir():
-            model.text_encoder.tokenizer = AutoTokenizer.from_pretrained(folder / TOKENIZER)
+        take_tokenizer(model, folder)
         return model.eval()
+
+
+def take_tokenizer(model: Any, folder: Path) -> None:
+    """Gives a network the tokenizer that lies in the folder of its weights, if one does."""
+    if (folder / TOKENIZER).is_dir():
+        model.text_encoder.tokenizer = load_tokenizer(str(folder / TOKENIZER))
 
 
 def _first_line(error: Exception) -> str:

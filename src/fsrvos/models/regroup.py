@@ -38,21 +38,29 @@ class Group:
 
     def cut(self, clip: AnyClip) -> AnyClip:
         """These clips of a batch, without frames that are none and without needless padding."""
-        tokens = clip.tokens
-        if tokens is not None:
-            tokens = replace(tokens, ids=tokens.ids[self.rows], padding_mask=tokens.padding_mask[self.rows])
-        cut = replace(
-            clip,
-            frames=fit(clip.frames[self.rows[:, None], self.frames], self.size),
-            padding_mask=fit(clip.padding_mask[self.rows[:, None], self.frames], self.size, True),
-            sizes=clip.sizes[self.rows],
-            expressions=[clip.expressions[row] for row in self.rows.tolist()],
-            tokens=tokens,
-        )
-        if isinstance(clip, Support) and isinstance(cut, Support):
-            cut.masks = fit(clip.masks[self.rows[:, None], self.frames], self.size, False)
-            cut.owner = clip.owner[self.rows]
-        return cut
+        taken = rows_of(clip, self.rows)
+        each = torch.arange(len(self.rows), device=self.rows.device)[:, None]
+        taken.frames = fit(taken.frames[each, self.frames], self.size)
+        taken.padding_mask = fit(taken.padding_mask[each, self.frames], self.size, True)
+        if isinstance(taken, Support):
+            taken.masks = fit(taken.masks[each, self.frames], self.size, False)
+        return taken
+
+
+def rows_of(clip: AnyClip, rows: Tensor) -> AnyClip:
+    """Some clips of a batch, in the order of ``rows`` (n,)."""
+    tokens = clip.tokens
+    taken = replace(
+        clip,
+        frames=clip.frames[rows],
+        padding_mask=clip.padding_mask[rows],
+        sizes=clip.sizes[rows],
+        expressions=[clip.expressions[row] for row in rows.tolist()],
+        tokens=tokens and replace(tokens, ids=tokens.ids[rows], padding_mask=tokens.padding_mask[rows]),
+    )
+    if isinstance(clip, Support) and isinstance(taken, Support):
+        taken.masks, taken.owner = clip.masks[rows], clip.owner[rows]
+    return taken
 
 
 def groups_of(clip: Clip) -> list[Group]:
@@ -89,20 +97,9 @@ def owned_by(support: Support | None, rows: Tensor) -> Support | None:
     kept = [number for number, owner in enumerate(owners) if owner in place]
     if not kept:
         return None
-    index = torch.tensor(kept, device=support.owner.device)
-    tokens = support.tokens
-    if tokens is not None:
-        tokens = replace(tokens, ids=tokens.ids[index], padding_mask=tokens.padding_mask[index])
-    return replace(
-        support,
-        frames=support.frames[index],
-        padding_mask=support.padding_mask[index],
-        sizes=support.sizes[index],
-        expressions=[support.expressions[number] for number in kept],
-        tokens=tokens,
-        masks=support.masks[index],
-        owner=torch.tensor([place[owners[number]] for number in kept], device=support.owner.device),
-    )
+    owned = rows_of(support, torch.tensor(kept, device=support.owner.device))
+    owned.owner = torch.tensor([place[owners[number]] for number in kept], device=support.owner.device)
+    return owned
 
 
 def group_by_group(
