@@ -110,9 +110,12 @@ class Bench:
         folders = sorted((self.out / name).glob("*/results.json"), key=lambda path: path.stat().st_mtime)
         return folders[-1].parent, (time.perf_counter() - began) / 60
 
+    def settings(self, run: Run) -> list[str]:
+        return [f"group={run.group}", f"seed={run.seed}", *self.common, *VARIANTS[run.variant]]
+
     def train(self, run: Run) -> None:
         """Trains and scores one network, unless that is done or time is up."""
-        settings = [f"group={run.group}", f"seed={run.seed}", *self.common, *VARIANTS[run.variant]]
+        settings = self.settings(run)
         if self.is_done(run.name, settings) or self.is_late(run.name):
             return
         done = self.call("fsrvos-train", run.name, ["experiment=demo", *settings])
@@ -238,6 +241,8 @@ def benchmark(arguments: argparse.Namespace) -> int:
     )
     runs = plan(arguments.groups, arguments.variants, arguments.seeds)
     if not arguments.report_only:
+        for run in runs:  # before hours are spent beside a run that does not belong here
+            bench.is_done(run.name, bench.settings(run))
         with initialize_config_dir(config_directory(), version_base="1.3"):
             prepare(build(compose("train", ["experiment=demo", *common]).data))
         print(
@@ -283,6 +288,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--report-only", action="store_true", help="train nothing")
     try:
         return benchmark(parser.parse_args(arguments))
+    except KeyboardInterrupt:
+        print("interrupted: finished runs are kept, the same command goes on", file=sys.stderr)
+        return 130
     except Exception as error:
         if (message := user_message(error)) is None:
             raise

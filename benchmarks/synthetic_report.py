@@ -19,7 +19,7 @@ from fsrvos.report import replace_file, table
 
 CONTROLS = {"wrong_support": "wrong support", "no_support": "no support", "wrong_text": "wrong text"}
 Record = dict[str, Any]
-GREYS = ("0.2", "0.45", "0.65", "0.8")
+CONDITIONS = {"right": "tab:blue", "wrong_support": "0.45", "no_support": "0.65"}
 
 
 def write_report(
@@ -133,12 +133,13 @@ def draw_variants(trained: Sequence[Record], variants: Sequence[str], folder: Pa
     if not shown:
         return False
     figure, axes = plt.subplots(figsize=(8, 1 + 0.55 * len(shown)), layout="constrained")
-    keys = ["right", "wrong_support", "no_support"]
-    for i, (key, grey) in enumerate(zip(keys, ("tab:blue", *GREYS[1:]), strict=False)):
+    for i, (key, colour) in enumerate(CONDITIONS.items()):
         for y, variant in enumerate(shown):
             values = [score(r, key) for r in trained if r["variant"] == variant]
             place = y + 0.26 * (i - 1)
-            axes.barh(place, fmean(values), 0.24, color=grey, label=key.replace("_", " ") if y == 0 else None)
+            axes.barh(
+                place, fmean(values), 0.24, color=colour, label=key.replace("_", " ") if y == 0 else None
+            )
             axes.plot(values, [place] * len(values), "k.", markersize=4)
     axes.set_yticks(range(len(shown)), shown)
     axes.invert_yaxis()
@@ -159,7 +160,8 @@ def draw_curves(trained: Sequence[Record], variants: Sequence[str], folder: Path
     if not shown:
         return False
     figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
-    colours = plt.get_cmap("tab20").colors  # type: ignore[attr-defined]
+    shades = plt.get_cmap("tab20").colors  # type: ignore[attr-defined]
+    colours = (*shades[::2], *shades[1::2])  # pairs of one hue far apart
     for colour, variant in zip(colours, shown, strict=False):
         for i, record in enumerate(r for r in trained if r["variant"] == variant):
             minutes = [point["minutes"] for point in record["curve"]]
@@ -167,6 +169,7 @@ def draw_curves(trained: Sequence[Record], variants: Sequence[str], folder: Path
             axes.plot(minutes, values, ".-", color=colour, label=variant if i == 0 else None)
     axes.set_xlabel("minutes of training")
     axes.set_ylabel("validation J, unseen categories")
+    axes.set_ylim(bottom=0)
     axes.legend(frameon=False, fontsize=8)
     return finish(figure, axes, folder / "synthetic_curves.png")
 
