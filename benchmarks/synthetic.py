@@ -11,8 +11,8 @@ What is done lies below --out and is not done again: call it as often as you lik
 between. Every call writes synthetic.json, synthetic.md and the plots below --results from all that is there.
 
 All variants share the small sizes of ``model=cma_plus``, the mask head's coordinates in 1/64 pixel (a fresh network
-cannot read pixels), masks learned at full size, and pseudo-words. ``pad_support_masks`` has no row of its own: all
-frames have one size here, a multiple of 32, where it changes nothing.
+cannot read pixels), masks learned at full size, pseudo-words, and twins (of a pair one episode for each object).
+``pad_support_masks`` has no row of its own: all frames have one size here, a multiple of 32, where it changes nothing.
 """
 
 from __future__ import annotations
@@ -43,9 +43,12 @@ from fsrvos.report import replace_file
 SWITCHES = ("all_support_frames", "mask_background", "transform_all_levels", "true_first_anchors")
 UNTAUGHT = ("model.rest=false", "criterion.affinity=null")
 UNJUDGED = ("model.judge_by_match=false",)
+UNSAID = ("model.judge_by_phrase=false", "criterion.phrase_weight=0")
 
 
-def published(variant: str, *ours: str, less: Sequence[str] = (*UNTAUGHT, *UNJUDGED)) -> tuple[str, ...]:
+def published(
+    variant: str, *ours: str, less: Sequence[str] = (*UNTAUGHT, *UNJUDGED, *UNSAID)
+) -> tuple[str, ...]:
     """Settings that turn the config of ``cma_plus`` into a published variant, plus some of ours."""
     switches = {f"model.{switch}=null" for switch in (*SWITCHES, "pad_support_masks")}
     off = sorted(switches | {"model.choose_per_frame=false"} | set(less))
@@ -56,8 +59,9 @@ def published(variant: str, *ours: str, less: Sequence[str] = (*UNTAUGHT, *UNJUD
 VARIANTS: dict[str, tuple[str, ...]] = {
     **{name: published(name) for name in ("referformer", "base", "self", "cma")},
     "cma_plus": (),
-    "cma, match taught": published("cma", less=UNJUDGED),
-    "cma, match taught, judging": published("cma", less=()),
+    "cma, match taught": published("cma", less=(*UNJUDGED, *UNSAID)),
+    "cma, match taught, judging": published("cma", less=UNSAID),
+    "cma, phrase judging": published("cma", less=(*UNTAUGHT, *UNJUDGED)),
     **{f"cma, {switch}": published("cma", f"model.{switch}=true") for switch in SWITCHES},
     "cma, choose_per_frame": published("cma", "model.choose_per_frame=true"),
 }

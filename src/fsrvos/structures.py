@@ -206,6 +206,8 @@ class Prediction(Movable):
         masks: (B, T, Q, h, w) mask logits at stride 4, or (B, T, 1, h, w) of the chosen query at inference.
         auxiliary: The same of the earlier decoder layers, first to last.
         matches: How the clip matches its support at strides 8, 16, 32, 64, of a network whose affinity may rest.
+        fit: (B, T, Q) log-probability of each query, among those of its frame, that the phrase is about it; of a network
+            that judges by the phrase.
     """
 
     logits: Tensor
@@ -213,6 +215,7 @@ class Prediction(Movable):
     masks: Tensor
     auxiliary: list[Prediction] = field(default_factory=list)
     matches: list[Match] = field(default_factory=list)
+    fit: Tensor | None = None
 
 
 @dataclass

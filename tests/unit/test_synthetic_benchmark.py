@@ -48,7 +48,9 @@ def test_every_variant_is_a_network(variant):
     assert model.variant == variant.split(",")[0]
     taught = variant == "cma_plus" or "match taught" in variant
     assert (criterion.affinity is not None) == model.config["rest"] == taught
-    assert (model.config["judge_by_match"]) == (variant == "cma_plus" or "judging" in variant)
+    assert model.config["judge_by_match"] == (variant == "cma_plus" or "taught, judging" in variant)
+    said = variant == "cma_plus" or "phrase" in variant
+    assert (criterion.phrase_weight > 0) == model.config["judge_by_phrase"] == said
 
 
 def test_a_variant_turns_on_what_it_is_named_after():

@@ -53,6 +53,7 @@ class EpisodeDataModule(LightningDataModule):
         max_test_per_category: int | None = None,
         test_seeds: Sequence[int] = (0, 1, 2, 3, 4),
         repeat_episodes: int | None = None,
+        twin_share: float = 0.0,
         train_transform: TrainTransform | None = None,
         test_transform: TestTransform | None = None,
     ):
@@ -74,6 +75,8 @@ class EpisodeDataModule(LightningDataModule):
             max_test_per_category: At most so many test episodes of a category and seed; None for all.
             test_seeds: Seeds of the test, each with its own support.
             repeat_episodes: Train on so many episodes again and again, and validate on them; None for all.
+            twin_share: Probability of training episodes about two objects of a category in one video, which come as
+                twins: one episode for each object, alike in all else. 0 (published): objects are drawn alone.
             train_transform: Augmentation; the published one for None.
             test_transform: Test size; the published one for None.
 
@@ -100,6 +103,7 @@ class EpisodeDataModule(LightningDataModule):
         self.max_test_per_category = max_test_per_category
         self.test_seeds = tuple(test_seeds)
         self.repeat_episodes = repeat_episodes
+        self.twin_share = twin_share
         self.train_transform = train_transform or TrainTransform()
         self.test_transform = test_transform or TestTransform()
 
@@ -144,6 +148,7 @@ class EpisodeDataModule(LightningDataModule):
             query_frames=self.query_frames,
             support_frames=self.support_frames,
             support_clips=self.support_clips,
+            twin_share=self.twin_share,
         )
 
     @cached_property

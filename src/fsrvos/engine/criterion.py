@@ -12,6 +12,7 @@ from torch import Tensor, distributed, nn
 from fsrvos.engine.affinity_criterion import AffinityCriterion
 from fsrvos.engine.mask_losses import mask_losses
 from fsrvos.engine.matcher import Matcher, check_weights
+from fsrvos.engine.phrase_loss import phrase_loss
 from fsrvos.models.mask_head import STRIDE
 from fsrvos.ops.boxes import cxcywh_to_xyxy, generalized_iou
 from fsrvos.ops.losses import full_precision, sigmoid_focal_loss
@@ -53,6 +54,8 @@ class Criterion(nn.Module):
         full_size_masks: Masks are compared pixel by pixel, brought to the frame's size as inference does, instead of
             at the cells' centres alone (published: no). At the centres a small object is learned to the last cell
             and still comes out ragged.
+        phrase_weight: Weight of the cross-entropy with which the phrase is to prefer queries on the referred object to
+            the others, frame by frame (published: 0, no such loss).
         affinity: The loss on the affinity's matches with the support; None leaves it out.
         matcher: How queries are matched; the published costs when None.
 
@@ -68,6 +71,7 @@ class Criterion(nn.Module):
         mask_weight: float = 2.0,
         dice_weight: float = 5.0,
         full_size_masks: bool = False,
+        phrase_weight: float = 0.0,
         affinity: AffinityCriterion | None = None,
         matcher: Matcher | None = None,
     ) -> None:
@@ -80,7 +84,8 @@ class Criterion(nn.Module):
             "dice": dice_weight,
         }
         check_weights(self.layer_weights)
-        self.full_size_masks = full_size_masks
+        check_weights({"phrase": phrase_weight})
+        self.full_size_masks, self.phrase_weight = full_size_masks, phrase_weight
         self.affinity = affinity
         self.matcher = Matcher() if matcher is None else matcher
 
@@ -123,6 +128,10 @@ class Criterion(nn.Module):
             ).items():
                 terms[name + suffix] = loss / n
                 total = total + self.layer_weights[name] * terms[name + suffix]
+            if self.phrase_weight:
+                phrase = phrase_loss(layer, targets, matched, is_frame, is_visible) / n
+                terms["phrase" + suffix] = phrase
+                total = total + self.phrase_weight * phrase
         if self.affinity is not None:
             weighted, found = self.affinity(prediction.matches, targets, is_frame, categories)
             total = total + weighted / n

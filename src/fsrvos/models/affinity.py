@@ -110,6 +110,35 @@ class CrossModalAffinity(nn.Module):
         asked = related.unflatten(1, shape)
         return torch.cat((found, kept), dim=2), Match(match.unflatten(1, shape), asked, memory.prototypes())
 
+    @torch.no_grad()
+    def attention(self, query: Tensor, padding_mask: Tensor, support: SupportLevel) -> Tensor:
+        """Where every query position looks in the support, for pictures: the weights behind ``forward``.
+
+        Args:
+            query, padding_mask, support: As for ``forward``, of one support clip an episode.
+
+        Returns:
+            (B, T, h, w, S, h', w') weights; what is missing to a sum of 1 rests. S is 1 of a network that reads the
+            middle frame alone.
+
+        Raises:
+            ValueError: Several support clips of an episode, or none.
+        """
+        b, t, _, h, w = query.shape
+        if not torch.equal(support.owner, torch.arange(b, device=support.owner.device)):
+            raise ValueError("attention is drawn over one support clip an episode")
+        asked = rearrange(self.of_query.query(query.flatten(0, 1)), "(b t) c h w -> b (t h w) c", b=b)
+        related = self._attend(asked, self._own_memory(query, padding_mask))
+        memory = self._support_memory(support, b)
+        scores = related @ memory.keys.transpose(1, 2) * related.shape[-1] ** -0.5
+        scores = scores.masked_fill(~memory.weigh[:, None], -torch.inf)
+        if self.rest is not None:
+            resting = related @ self.rest[:, None] * related.shape[-1] ** -0.5
+            scores = torch.cat((scores, resting), -1)
+        grid = support.features.shape[1:2] if self.all_support_frames else (1,)
+        weights = scores.softmax(-1).nan_to_num()[..., : memory.keys.shape[1]]
+        return weights.unflatten(1, (t, h, w)).unflatten(-1, (*grid, *support.features.shape[-2:]))
+
     def _match(self, related: Tensor, memory: SupportMemory) -> tuple[Tensor, Tensor | None]:
         """Cross-affinity: what the support brings, and how well each position (B, n) matches it, as a logit."""
         if self.rest is None:

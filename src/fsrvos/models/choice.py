@@ -1,8 +1,10 @@
-"""Which query answers a clip (model.md section 10)."""
+"""Which query answers a clip (model.md section 10), and the head that says so."""
 
 from __future__ import annotations
 
-from torch import Tensor
+import math
+
+from torch import Tensor, nn
 
 from fsrvos.structures import Prediction, Segmentation
 
@@ -24,3 +26,10 @@ def choose_queries(prediction: Prediction, is_frame: Tensor, *, frame_by_frame: 
     boxes = prediction.boxes.take_along_dim(best[..., None], 2)[:, :, 0]
     score = scores.take_along_dim(best, 2).sum((1, 2)) / count[:, 0, 0]
     return Segmentation(masks, boxes, score, best[..., 0])
+
+
+def class_head(channels: int) -> nn.Linear:
+    """Says at first that one query in a hundred is the referred object."""
+    head = nn.Linear(channels, 1)
+    nn.init.constant_(head.bias, -math.log(99))
+    return head

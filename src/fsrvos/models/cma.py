@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,13 +12,14 @@ from fsrvos.encoders.build import build_backbone
 from fsrvos.encoders.text import TextEncoder
 from fsrvos.errors import UserError
 from fsrvos.models.affinity import AblatedAffinity, CrossModalAffinity
-from fsrvos.models.choice import choose_queries
+from fsrvos.models.choice import choose_queries, class_head
 from fsrvos.models.configuration import build_encoder, primitive, without_loading
 from fsrvos.models.features import FeaturePyramid, Phrase, Pyramid, TextProjection, positions
 from fsrvos.models.foreground import SupportLevel, foreground, join
 from fsrvos.models.hub import HubModel
 from fsrvos.models.mask_head import DynamicMaskHead
 from fsrvos.models.match_judge import MatchJudge
+from fsrvos.models.phrase_judge import PhraseJudge
 from fsrvos.models.pixel_decoder import CrossModalPyramid
 from fsrvos.models.regroup import group_by_group, groups_of, is_tight
 from fsrvos.models.transformer import Decoded, DeformableTransformer
@@ -52,6 +52,8 @@ class CMA(nn.Module, HubModel):
             loss (published: no).
         judge_by_match: The class logit of a query adds how well what its mask covers matches the support; needs
             ``rest`` (published: no).
+        judge_by_phrase: The class logit of a query adds how well the phrase fits what is measured on its mask: colour,
+            place, area, velocity (published: no).
         choose_per_frame: ``segment`` picks the best query frame by frame; the published system picks one for the
             whole clip.
         all_support_frames: Every frame of every support clip is memory, not the middle one only.
@@ -90,6 +92,7 @@ class CMA(nn.Module, HubModel):
         coordinate_scale: float = 1.0,
         rest: bool = False,
         judge_by_match: bool = False,
+        judge_by_phrase: bool = False,
         choose_per_frame: bool = False,
         all_support_frames: bool | None = None,
         mask_background: bool | None = None,
@@ -159,7 +162,8 @@ class CMA(nn.Module, HubModel):
         self.judges = (
             nn.ModuleList(MatchJudge() for _ in range(num_decoder_layers)) if judge_by_match else None
         )
-        self.class_heads = nn.ModuleList(_class_head(hidden_dim) for _ in range(num_decoder_layers))
+        self.phrase_judge = PhraseJudge(hidden_dim) if judge_by_phrase else None
+        self.class_heads = nn.ModuleList(class_head(hidden_dim) for _ in range(num_decoder_layers))
         self.pixel_decoder = CrossModalPyramid(
             [channels[0], *[hidden_dim] * 3], hidden_dim, mask_channels, num_heads, feedforward, dropout
         )
@@ -210,9 +214,13 @@ class CMA(nn.Module, HubModel):
         )
         prediction = self.segment_queries(decoded, mask_features, query.sizes)
         prediction.matches = matches
-        if self.judges is not None:
-            for judge, layer in zip(self.judges, [*prediction.auxiliary, prediction], strict=True):
-                layer.logits = layer.logits + judge(layer.masks, matches[0])
+        for i, layer in enumerate([*prediction.auxiliary, prediction]):
+            if self.judges is not None:
+                layer.logits = layer.logits + self.judges[i](layer.masks, matches[0])
+            if self.phrase_judge is not None:
+                seen = (layer.masks, layer.boxes, query.frames, features.finest_padding)
+                layer.fit, term = self.phrase_judge(*seen, phrase)
+                layer.logits = layer.logits + term
         return prediction
 
     def encode(self, clip: Clip, *, is_support: bool = False) -> tuple[Pyramid, Phrase]:
@@ -285,10 +293,3 @@ class CMA(nn.Module, HubModel):
         """Masks of the query that answers best, over the whole clip or frame by frame (model.md section 10)."""
         is_frame = ~query.padding_mask.flatten(2).all(-1)
         return choose_queries(self(query, support), is_frame, frame_by_frame=self.choose_per_frame)
-
-
-def _class_head(channels: int) -> nn.Linear:
-    """Says at first that one query in a hundred is the referred object."""
-    head = nn.Linear(channels, 1)
-    nn.init.constant_(head.bias, -math.log(99))
-    return head

@@ -5,6 +5,7 @@ import json
 import random
 import shutil
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -40,6 +41,20 @@ def train(annotations):
 @pytest.fixture(scope="module")
 def test(annotations):
     return episodes.TestEpisodes(annotations, HELD_OUT, seed=0)
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    """Videos with one and with two objects of a category."""
+    films = {}
+    for category in ("plant", "hand", "horse"):
+        for number in range(2):
+            films[f"one_{category}_{number}"] = Film(6, {"1": one(category, f"the {category}")})
+    films["two_plants"] = Film(6, {"1": one("plant", "the red plant"), "2": one("plant", "the blue plant")})
+    films["two_hands"] = Film(
+        6, {"1": one("hand", "the left hand"), "2": one("hand", "the right hand", visible=[5])}
+    )
+    return read_quietly(write(tmp_path_factory.mktemp("pairs"), films))
 
 
 # ---------------------------------------------------------------- draws
@@ -194,6 +209,65 @@ def test_several_support_clips_come_from_different_videos(annotations, clips, gi
         videos = [spec.query.video, *(clip.video for clip in spec.support)]
         assert len(spec.support) == given_clips
         assert len(set(videos)) == len(videos)
+
+
+def twins(source, epoch=0):
+    """The pairs (episode, its twin) of an epoch."""
+    specs = all_specs(source, epoch)
+    return [
+        (first, second)
+        for first, second in zip(specs[::2], specs[1::2], strict=True)
+        if first.seed == second.seed
+    ]
+
+
+def test_twins_differ_in_the_object_alone(pairs):
+    found = twins(TrainEpisodes(pairs, TRAINING, seed=0, episodes_per_category=60, twin_share=0.2))
+    assert found
+    for first, second in found:
+        assert second == replace(first, index=first.index + 1, query=second.query)
+        assert (second.query.video, second.query.frames) == (first.query.video, first.query.frames)
+        assert {first.query.object_id, second.query.object_id} == {"1", "2"}
+        video = pairs.videos[second.query.video]
+        expression = video.expressions[second.query.expression_id]
+        assert (expression.object_id, expression.text) == (second.query.object_id, second.query.expression)
+        for clip in (first.query, second.query):
+            assert set(clip.frames) & set(video.objects[clip.object_id].frames)
+
+
+def test_a_share_of_one_makes_twins_wherever_there_are_two(pairs):
+    source = TrainEpisodes(pairs, TRAINING, seed=0, episodes_per_category=60, twin_share=1.0)
+    specs = all_specs(source)
+    first = {spec.category for spec, _ in twins(source)}
+    assert first == {"plant", "hand"}
+    assert all(spec.query.video.startswith("two_") for spec in specs[::2] if spec.category in first)
+    assert {spec.category for spec in specs} == {"plant", "hand", "horse"}
+    assert all(spec.support[0].video != spec.query.video for spec in specs)
+
+
+def test_no_twin_where_the_window_does_not_show_the_other_object(pairs):
+    """Of the hands' video the second hand is seen in the last frame alone."""
+    source = TrainEpisodes(pairs, ["hand"], seed=0, episodes_per_category=200, query_frames=2, twin_share=1.0)
+    last = pairs.videos["two_hands"].frames[-1]
+    found = twins(source)
+    assert found
+    assert all(last in first.query.frames for first, _ in found)
+    assert len(found) < 100
+
+
+def test_twins_are_a_pure_function_too_and_none_come_unasked(pairs):
+    source, again = (
+        TrainEpisodes(pairs, TRAINING, seed=1, episodes_per_category=20, twin_share=0.5) for _ in range(2)
+    )
+    assert source.spec(3, 17) == again.spec(3, 17)
+    assert all_specs(source, 2) == all_specs(again, 2)
+    assert not twins(TrainEpisodes(pairs, TRAINING, seed=1, episodes_per_category=20))
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
+def test_a_share_of_twins_is_a_probability(annotations, share):
+    with pytest.raises(UserError, match=r"twin_share must be in \[0, 1\]"):
+        TrainEpisodes(annotations, TRAINING, seed=0, twin_share=share)
 
 
 def test_window_lengths_are_arguments(annotations):

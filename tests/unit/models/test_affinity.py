@@ -310,3 +310,49 @@ def test_an_object_smaller_than_a_cell_is_not_lost():
     level = foreground(torch.ones(1, 1, C, 1, 1), support, (1, 1), pad_masks=True)
     assert level.is_object.all()
     assert (level.features > 0).all()
+
+
+# Attention, for pictures --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rest", [False, True])
+@pytest.mark.parametrize("switches", [{}, SWITCHES])
+def test_attention_is_what_forward_weighs_its_values_with(rest, switches):
+    affinity = randomised(CrossModalAffinity(C, 0.0, rest=rest, **switches)).double().eval()
+    query, padding = query_level()
+    support = support_level()
+    weights = affinity.attention(query, padding, support)
+    frames = S if switches else 1
+    assert weights.shape == (B, T, H, W, frames, H, W)
+    if not switches:
+        support = support.middle_of_first_clips()
+    with torch.no_grad():
+        values = affinity.of_support.value(support.features.flatten(0, 1)).unflatten(0, (B, frames))
+        brought = torch.einsum("bthwsij,bscij->bthwc", weights, values)
+        related = affinity._attend(
+            affinity.of_query.query(query.flatten(0, 1)).unflatten(0, (B, T)).movedim(2, -1).flatten(1, 3),
+            affinity._own_memory(query, padding),
+        ).unflatten(1, (T, H, W))
+        expected, match = affinity(query, padding, support)
+    found = affinity.norm(related + brought).movedim(-1, 2)
+    torch.testing.assert_close(found, expected[:, :, : C // 2])
+    total = weights.flatten(4).sum(-1)
+    if rest:
+        torch.testing.assert_close(torch.logit(total, eps=1e-6), match.logits)
+    else:
+        torch.testing.assert_close(total, torch.ones_like(total))
+
+
+def test_attention_of_an_empty_mask_is_none():
+    affinity = randomised(CrossModalAffinity(C, 0.0, mask_background=True)).double().eval()
+    support = support_level()
+    support.is_object[0] = False
+    weights = affinity.attention(*query_level(), support)
+    assert (weights[0] == 0).all()
+    assert (weights[1].flatten(3).sum(-1) > 0.999).all()
+
+
+def test_attention_is_over_one_clip_an_episode():
+    affinity = CrossModalAffinity(C).double()
+    with pytest.raises(ValueError, match="one support clip an episode"):
+        affinity.attention(*query_level(), support_level(owner=(0, 0, 1)))

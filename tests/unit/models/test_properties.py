@@ -9,7 +9,7 @@ from fsrvos.engine.criterion import Criterion
 from fsrvos.models.cma import VARIANTS
 from fsrvos.models.mask_head import STRIDE
 from fsrvos.models.regroup import NOTHING, groups_of, is_tight, owned_by
-from fsrvos.structures import Clip, Support, Targets
+from fsrvos.structures import Clip, Prediction, Support, Targets
 
 SIZES = [(60, 90), (33, 47), (64, 96), (90, 40)]
 
@@ -59,7 +59,7 @@ def tight_support(size, frames=2, owner=0, seed=1):
 
 @pytest.fixture(scope="module")
 def plus():
-    return tiny_model("cma_plus", rest=True)
+    return tiny_model("cma_plus", rest=True, judge_by_match=True, judge_by_phrase=True)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def assert_same(found, expected, frames, size, tolerance=1e-4):
     layers = zip([*found.auxiliary, found], [*expected.auxiliary, expected], strict=True)
     h, w = (-(-side // STRIDE) for side in size)
     for one, other in layers:
-        for name in ("logits", "boxes"):
+        for name in ("logits", "boxes") if other.fit is None else ("logits", "boxes", "fit"):
             difference = (getattr(one, name)[:, :frames] - getattr(other, name)).abs().max()
             assert difference < tolerance * getattr(other, name).abs().max(), name
         difference = (one.masks[:, :frames, :, :h, :w] - other.masks[..., :h, :w]).abs().max()
@@ -156,14 +156,14 @@ def test_a_mixed_batch_equals_its_episodes(plus):
         for b, alone in enumerate(queries):
             own = owned_by(support, torch.tensor([b]))
             expected = plus(alone, own)
-            row = type(together)(
-                together.logits[b : b + 1], together.boxes[b : b + 1], together.masks[b : b + 1]
-            )
-            row.auxiliary = [
-                type(together)(x.logits[b : b + 1], x.boxes[b : b + 1], x.masks[b : b + 1])
-                for x in together.auxiliary
+            row, *row.auxiliary = [
+                Prediction(
+                    *(getattr(x, name)[b : b + 1] for name in ("logits", "boxes", "masks")),
+                    fit=x.fit[b : b + 1],
+                )
+                for x in (together, *together.auxiliary)
             ]
-            assert_same(row, expected, 2, SIZES[b], tolerance=1e-5)
+            assert_same(row, expected, 2, SIZES[b])
             for joint, single in zip(together.matches, expected.matches, strict=True):
                 h, w = single.logits.shape[-2:]
                 h, w = min(h, joint.logits.shape[-2]), min(w, joint.logits.shape[-1])
