@@ -85,6 +85,25 @@ class EpisodeSpec:
 
 
 @dataclass
+class Rivals(Movable):
+    """Other objects of the category in the query's frames, and what is said of them and of the query's own object.
+
+    Attributes:
+        masks: (B, T, K, H, W) bool, empty where there is no such object.
+        boxes: (B, T, K, 4), as those of ``Targets``.
+        phrases: P phrases, at least one an episode.
+        owner: (P,) int64, episode of each phrase.
+        about: (P,) int64, which object a phrase is about: 0 for the query's own, 1 to K for a rival.
+    """
+
+    masks: Tensor
+    boxes: Tensor
+    phrases: list[str]
+    owner: Tensor
+    about: Tensor
+
+
+@dataclass
 class Targets(Movable):
     """Truth of the query clips.
 
@@ -93,11 +112,13 @@ class Targets(Movable):
         boxes: (B, T, 4) cxcywh of the mask's extent (max - min, in pixels) over the unpadded size; zeros where
             the object is not visible.
         is_visible: (B, T) bool.
+        rivals: Other objects, where they are asked for.
     """
 
     masks: Tensor
     boxes: Tensor
     is_visible: Tensor
+    rivals: Rivals | None = None
 
 
 @dataclass
@@ -157,6 +178,9 @@ class Episode:
         expression: The phrase after augmentation.
         support: The support clips, each as ``SupportClip``; empty for no support.
         native_size: (H0, W0) of the video on disk.
+        rivals: (K, T, H, W) bool: other objects of the category in the query's frames, empty ones up to K; None if not
+            asked for.
+        said: Phrases, each with the object that it is about (0 for the query's own, 1 to K for a rival).
     """
 
     spec: EpisodeSpec
@@ -166,6 +190,8 @@ class Episode:
     expression: str
     support: list[SupportClip]
     native_size: tuple[int, int]
+    rivals: Tensor | None = None
+    said: list[tuple[str, int]] = field(default_factory=list)
 
 
 @dataclass
@@ -206,8 +232,6 @@ class Prediction(Movable):
         masks: (B, T, Q, h, w) mask logits at stride 4, or (B, T, 1, h, w) of the chosen query at inference.
         auxiliary: The same of the earlier decoder layers, first to last.
         matches: How the clip matches its support at strides 8, 16, 32, 64, of a network whose affinity may rest.
-        fit: (B, T, Q) log-probability of each query, among those of its frame, that the phrase is about it; of a network
-            that judges by the phrase.
     """
 
     logits: Tensor
@@ -215,7 +239,6 @@ class Prediction(Movable):
     masks: Tensor
     auxiliary: list[Prediction] = field(default_factory=list)
     matches: list[Match] = field(default_factory=list)
-    fit: Tensor | None = None
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -27,11 +27,13 @@ class AnnotatedClip:
         frames: (T, 3, H, W) uint8 as read; float32, normalised, once transformed.
         masks: (T, H, W) bool.
         expression: The phrase.
+        further: Other phrases about what the frames show; they change as ``expression`` does.
     """
 
     frames: Tensor
     masks: Tensor
     expression: str
+    further: list[str] = field(default_factory=list)
 
 
 def read_clip(annotations: Annotations, spec: ClipSpec) -> AnnotatedClip:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fsrvos.ops.boxes import boxes_from_masks
-from fsrvos.structures import Batch, Clip, Episode, Support, SupportClip, Targets
+from fsrvos.structures import Batch, Clip, Episode, Rivals, Support, SupportClip, Targets
 
 
 def collate(episodes: Sequence[Episode], pad_to_multiple_of: int = 32) -> Batch:
@@ -36,9 +36,24 @@ def collate(episodes: Sequence[Episode], pad_to_multiple_of: int = 32) -> Batch:
             masks=masks,
             boxes=torch.stack([boxes_from_masks(episode.masks) for episode in episodes]),
             is_visible=torch.stack([episode.is_visible for episode in episodes]),
+            rivals=_rivals(episodes, padding_mask),
         ),
         specs=[episode.spec for episode in episodes],
         native_sizes=[episode.native_size for episode in episodes],
+    )
+
+
+def _rivals(episodes: Sequence[Episode], padding_mask: Tensor) -> Rivals | None:
+    masks = [episode.rivals for episode in episodes if episode.rivals is not None]
+    if not masks:
+        return None
+    said = [(owner, *phrase) for owner, episode in enumerate(episodes) for phrase in episode.said]
+    return Rivals(
+        masks=torch.stack([_pad_masks(ks, padding_mask) for ks in zip(*masks, strict=True)], 2),
+        boxes=torch.stack([boxes_from_masks(of_episode).transpose(0, 1) for of_episode in masks]),
+        phrases=[phrase for _, phrase, _ in said],
+        owner=torch.tensor([owner for owner, *_ in said]),
+        about=torch.tensor([about for *_, about in said]),
     )
 
 

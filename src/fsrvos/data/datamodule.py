@@ -53,7 +53,8 @@ class EpisodeDataModule(LightningDataModule):
         max_test_per_category: int | None = None,
         test_seeds: Sequence[int] = (0, 1, 2, 3, 4),
         repeat_episodes: int | None = None,
-        twin_share: float = 0.0,
+        pair_share: float = 0.0,
+        rivals: int = 0,
         train_transform: TrainTransform | None = None,
         test_transform: TestTransform | None = None,
     ):
@@ -75,8 +76,10 @@ class EpisodeDataModule(LightningDataModule):
             max_test_per_category: At most so many test episodes of a category and seed; None for all.
             test_seeds: Seeds of the test, each with its own support.
             repeat_episodes: Train on so many episodes again and again, and validate on them; None for all.
-            twin_share: Probability of training episodes about two objects of a category in one video, which come as
-                twins: one episode for each object, alike in all else. 0 (published): objects are drawn alone.
+            pair_share: Probability that a training query is drawn among the videos with several objects of its
+                category, where phrases have to tell them apart; 0 (published): all videos are equally likely.
+            rivals: Other objects of the category in a training query that are read at most, with all that is said of
+                them: what phrases are learned against (``criterion.phrase_weight``).
             train_transform: Augmentation; the published one for None.
             test_transform: Test size; the published one for None.
 
@@ -103,7 +106,8 @@ class EpisodeDataModule(LightningDataModule):
         self.max_test_per_category = max_test_per_category
         self.test_seeds = tuple(test_seeds)
         self.repeat_episodes = repeat_episodes
-        self.twin_share = twin_share
+        self.pair_share = pair_share
+        self.rivals = rivals
         self.train_transform = train_transform or TrainTransform()
         self.test_transform = test_transform or TestTransform()
 
@@ -148,7 +152,7 @@ class EpisodeDataModule(LightningDataModule):
             query_frames=self.query_frames,
             support_frames=self.support_frames,
             support_clips=self.support_clips,
-            twin_share=self.twin_share,
+            pair_share=self.pair_share,
         )
 
     @cached_property
@@ -183,7 +187,9 @@ class EpisodeDataModule(LightningDataModule):
     def train_dataloader(self) -> ResumableLoader:
         """Returns the loader of training batches, this rank's share."""
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        dataset = TrainDataset(self.repeated_episodes or self.train_episodes, self.train_transform)
+        dataset = TrainDataset(
+            self.repeated_episodes or self.train_episodes, self.train_transform, self.rivals
+        )
         return ResumableLoader(
             dataset,
             batch_size=self.batch_size,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -20,11 +22,19 @@ Transform = TrainTransform | TestTransform
 
 
 class TrainDataset(Dataset[Episode]):
-    """Training episodes by (epoch, index): the epoch comes with the index, so workers hold no state."""
+    """Training episodes by (epoch, index): the epoch comes with the index, so workers hold no state.
 
-    def __init__(self, episodes: TrainEpisodes | RepeatedEpisodes, transform: Transform):
+    Args:
+        episodes: What to read.
+        transform: Augmentation.
+        rivals: How many other objects of the category in the query's frames are read at most, with all that is said of
+            them and of the query's own.
+    """
+
+    def __init__(self, episodes: TrainEpisodes | RepeatedEpisodes, transform: Transform, rivals: int = 0):
         self.episodes = episodes
         self.transform = transform
+        self.rivals = rivals
 
     def __len__(self) -> int:
         """Number of episodes of an epoch."""
@@ -33,7 +43,8 @@ class TrainDataset(Dataset[Episode]):
     def __getitem__(self, key: tuple[int, int] | int) -> Episode:
         """Reads one episode; a bare index (from a sampler that knows no epochs) is one of epoch 0."""
         epoch, index = key if isinstance(key, tuple) else (0, key)
-        return read_episode(self.episodes.annotations, self.episodes.spec(epoch, index), self.transform)
+        spec = self.episodes.spec(epoch, index)
+        return read_episode(self.episodes.annotations, spec, self.transform, self.rivals)
 
 
 class TestDataset(Dataset[Episode]):
@@ -57,8 +68,12 @@ class TestDataset(Dataset[Episode]):
         return native_masks(self.annotations, spec.query)
 
 
-def read_episode(annotations: Annotations, spec: EpisodeSpec, transform: Transform) -> Episode:
+def read_episode(
+    annotations: Annotations, spec: EpisodeSpec, transform: Transform, rivals: int = 0
+) -> Episode:
     """Reads and transforms one episode; everything drawn on the way derives from ``spec.seed``.
+
+    With ``rivals`` so many other objects of the category in the query's frames are read as well.
 
     Raises:
         UserError: If a file is missing or corrupt, or sizes differ within a clip.
@@ -70,12 +85,22 @@ def read_episode(annotations: Annotations, spec: EpisodeSpec, transform: Transfo
 
     def read(clip: ClipSpec) -> AnnotatedClip:
         raw = read_clip(annotations, clip)
-        if noun is not None:
-            raw.expression = captions.rename(raw.expression, spec.category, noun)
+        raw.expression = called(raw.expression)
         return raw
 
+    def called(phrase: str) -> str:
+        return phrase if noun is None else captions.rename(phrase, spec.category, noun)
+
     raw_query = read(spec.query)
+    native_size = (raw_query.masks.shape[1], raw_query.masks.shape[2])
+    known = [(spec.query.expression, 0)]
+    if rivals:  # they go where the object goes: as further masks of the same frames
+        others, known = read_rivals(annotations, spec, rivals)
+        raw_query.masks = torch.cat((raw_query.masks, *others))
+        raw_query.further = [called(phrase) for phrase, _ in known]
     query = transform(raw_query, generator("augment", spec.seed, 0))
+    masks, *shown = query.masks.split(len(spec.query.frames))
+    said = [(phrase, about) for phrase, (_, about) in zip(query.further, known, strict=False)]
     support = [
         # The middle frame is all that the published affinity reads of a support clip.
         transform(read(clip), generator("augment", spec.seed, 1 + position), keep=len(clip.frames) // 2)
@@ -84,9 +109,34 @@ def read_episode(annotations: Annotations, spec: EpisodeSpec, transform: Transfo
     return Episode(
         spec=spec,
         frames=query.frames,
-        masks=query.masks,
-        is_visible=query.masks.flatten(1).any(1),
+        masks=masks,
+        is_visible=masks.flatten(1).any(1),
         expression=query.expression,
         support=[SupportClip(clip.frames, clip.masks, clip.expression) for clip in support],
-        native_size=(raw_query.masks.shape[1], raw_query.masks.shape[2]),
+        native_size=native_size,
+        rivals=torch.stack(shown) if rivals else None,
+        said=said,
     )
+
+
+def read_rivals(
+    annotations: Annotations, spec: EpisodeSpec, count: int
+) -> tuple[list[Tensor], list[tuple[str, int]]]:
+    """Reads the other objects of the category in an episode's query, and what is said of which.
+
+    Returns:
+        ``count`` masks (T, H0, W0) bool, the last of them empty where there are fewer; and phrases, each with the object
+        that it is about: 0 the query's own, 1 to ``count`` a rival. Alone, the object has the query's own phrase only.
+    """
+    query, content = spec.query, annotations.videos[spec.query.video]
+    others = [o for o in annotations.objects(query.video, spec.category) if o != query.object_id][:count]
+    masks = [native_masks(annotations, replace(query, object_id=object_id)) for object_id in others]
+    if not others:
+        nothing = torch.zeros_like(native_masks(annotations, query))
+        return [nothing] * count, [(query.expression, 0)]
+    said = [
+        (content.expressions[expression_id].text, about)
+        for about, object_id in enumerate([query.object_id, *others])
+        for expression_id in content.expression_ids(object_id)
+    ]
+    return masks + [torch.zeros_like(masks[0])] * (count - len(others)), said

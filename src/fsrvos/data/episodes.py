@@ -21,10 +21,6 @@ class TrainEpisodes:
 
     Query and support come from different videos of the category; video, object, expression and window are
     drawn independently in every episode.
-
-    With ``twin_share`` (ours) phrases that tell two objects of a category apart come as twins: the second episode of two
-    has the frames, support and augmentation of the first and speaks of another object. What both show alike cannot
-    tell which of them is meant, so in a batch with both only the phrase is learned from.
     """
 
     def __init__(
@@ -36,7 +32,7 @@ class TrainEpisodes:
         query_frames: int = 5,
         support_frames: int = 5,
         support_clips: int = 1,
-        twin_share: float = 0.0,
+        pair_share: float = 0.0,
     ):
         """Sets up the episodes of the usable ones among ``categories``.
 
@@ -49,15 +45,14 @@ class TrainEpisodes:
             support_frames: S, frames of a support clip.
             support_clips: Support clips of an episode, each of another video; fewer where a category has
                 fewer videos.
-            twin_share: Probability that the query video of an even episode is drawn among those with several objects of
-                its category; of a video that has them the next episode is the twin, and it is so too where such a video
-                was drawn by chance. 0 (published): none are made.
+            pair_share: Probability that the query video is drawn among those with several objects of the category,
+                where phrases have to tell them apart; 0 (published): all videos are equally likely.
 
         Raises:
-            UserError: If no category is usable, a count is below 1, or ``twin_share`` outside [0, 1].
+            UserError: If no category is usable, a count is below 1, or ``pair_share`` outside [0, 1].
         """
-        if not 0 <= twin_share <= 1:
-            raise UserError(f"twin_share must be in [0, 1], got {twin_share}")
+        if not 0 <= pair_share <= 1:
+            raise UserError(f"pair_share must be in [0, 1], got {pair_share}")
         check_counts(
             episodes_per_category=episodes_per_category,
             query_frames=query_frames,
@@ -71,7 +66,7 @@ class TrainEpisodes:
         self.query_frames = query_frames
         self.support_frames = support_frames
         self.support_clips = support_clips
-        self.twin_share = twin_share
+        self.pair_share = pair_share
 
     def __len__(self) -> int:
         """Number of episodes of an epoch."""
@@ -81,13 +76,6 @@ class TrainEpisodes:
         """Returns episode ``index`` of an epoch; the same in every process and at every call."""
         if not 0 <= index < len(self):
             raise IndexError(f"episode {index} of {len(self)}")
-        if self.twin_share and index % 2:
-            first = self._single(epoch, index - 1)
-            if (query := self._twin(first)) is not None:
-                return replace(first, index=index, query=query)
-        return self._single(epoch, index)
-
-    def _single(self, epoch: int, index: int) -> EpisodeSpec:
         category = self.categories[_order(self.seed, epoch, len(self))[index] % len(self.categories)]
         rng = generator("train", self.seed, epoch, index)
         query, support = self._clips(category, rng)
@@ -96,7 +84,7 @@ class TrainEpisodes:
     def _clips(self, category: str, rng: np.random.Generator) -> tuple[ClipSpec, tuple[ClipSpec, ...]]:
         videos = self.annotations.category_videos[category]
         query, *others = draw_videos(videos, self.support_clips + 1, rng)
-        if self.twin_share and rng.random() < self.twin_share:
+        if self.pair_share and rng.random() < self.pair_share:
             several = [video for video in videos if len(self.annotations.objects(video, category)) > 1]
             if several and query not in several:
                 query = pick(rng, several)
@@ -108,22 +96,6 @@ class TrainEpisodes:
                 for video in others
             ),
         )
-
-    def _twin(self, spec: EpisodeSpec) -> ClipSpec | None:
-        """The same frames with another object of the category, or None where they show no other."""
-        content, query = self.annotations.videos[spec.query.video], spec.query
-        others = [
-            object_id
-            for object_id in self.annotations.objects(query.video, spec.category)
-            if object_id != query.object_id
-            and not set(content.objects[object_id].frames).isdisjoint(query.frames)
-        ]
-        if not others:
-            return None
-        rng = generator("twin", spec.seed)
-        object_id = pick(rng, others)
-        expression_id = pick(rng, content.expression_ids(object_id))
-        return self.annotations.clip(query.video, object_id, expression_id, query.frames)
 
 
 class TestEpisodes:

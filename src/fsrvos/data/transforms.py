@@ -48,7 +48,8 @@ class TestTransform:
         if self.short_side is not None:
             size = _size(masks, self.short_side, self.max_long_side)
             frames, masks = resize(frames, masks, size)
-        return AnnotatedClip(normalise(_unit(frames)), masks, captions.plain(clip.expression))
+        phrases = [captions.plain(phrase) for phrase in (clip.expression, *clip.further)]
+        return AnnotatedClip(normalise(_unit(frames)), masks, phrases[0], phrases[1:])
 
 
 class TrainTransform:
@@ -117,10 +118,11 @@ class TrainTransform:
         Returns:
             The clip, normalised; frames that lost the object have an empty mask.
         """
-        frames, masks, expression = clip.frames, clip.masks, clip.expression
+        frames, masks, phrases = clip.frames, clip.masks, [clip.expression, *clip.further]
         # The colours change last, on the smaller picture: a map of single pixels may wait for the geometry.
         if rng.random() < self.flip:
-            frames, masks, expression = frames.flip(-1), masks.flip(-1), captions.mirror(expression)
+            frames, masks = frames.flip(-1), masks.flip(-1)
+            phrases = [captions.mirror(phrase) for phrase in phrases]
         if self.crop and rng.random() < 0.5:
             frames, masks = self._cropped(frames, masks, rng, keep)
         size = _size(masks, pick(rng, self.short_sides), self.max_long_side)
@@ -128,7 +130,8 @@ class TrainTransform:
         colours = _unit(frames)
         if self.photometric:
             colours = distort(colours, rng)
-        return AnnotatedClip(normalise(colours), masks, captions.plain(expression))
+        phrases = [captions.plain(phrase) for phrase in phrases]
+        return AnnotatedClip(normalise(colours), masks, phrases[0], phrases[1:])
 
     def _cropped(
         self, frames: Tensor, masks: Tensor, rng: np.random.Generator, keep: int | None

@@ -54,8 +54,9 @@ class Criterion(nn.Module):
         full_size_masks: Masks are compared pixel by pixel, brought to the frame's size as inference does, instead of
             at the cells' centres alone (published: no). At the centres a small object is learned to the last cell
             and still comes out ragged.
-        phrase_weight: Weight of the cross-entropy with which the phrase is to prefer queries on the referred object to
-            the others, frame by frame (published: 0, no such loss).
+        phrase_weight: Weight of the cross-entropy of the referred object among those of its category that a frame shows,
+            by how well the phrase fits them (published: 0, no such loss). It takes ``data.rivals`` and
+            ``model.judge_by_phrase``.
         affinity: The loss on the affinity's matches with the support; None leaves it out.
         matcher: How queries are matched; the published costs when None.
 
@@ -95,6 +96,7 @@ class Criterion(nn.Module):
         targets: Targets,
         frame_padding_mask: Tensor | None = None,
         categories: Sequence[str] | None = None,
+        fit: Tensor | None = None,
     ) -> Losses:
         """Scores a prediction and its auxiliary layers, in float32 at least, under autocast too.
 
@@ -106,12 +108,14 @@ class Criterion(nn.Module):
             frame_padding_mask: (B, T) bool, True where a frame is padded whole and so counts nowhere,
                 ``clip.padding_mask.flatten(2).all(-1)``; None when every frame is one.
             categories: Category of each episode, for the contrast of an affinity loss.
+            fit: (P, T, 1 + K) how well all known phrases fit objects and rivals, for the phrase loss.
 
         Returns:
             The losses.
 
         Raises:
-            ValueError: Shapes that do not belong together, or an affinity loss without affinity masks.
+            ValueError: Shapes that do not belong together, an affinity loss without matches, a phrase loss
+                without fit.
         """
         is_frame = (
             ~frame_padding_mask if frame_padding_mask is not None else torch.ones_like(targets.is_visible)
@@ -128,10 +132,11 @@ class Criterion(nn.Module):
             ).items():
                 terms[name + suffix] = loss / n
                 total = total + self.layer_weights[name] * terms[name + suffix]
-            if self.phrase_weight:
-                phrase = phrase_loss(layer, targets, matched, is_frame, is_visible) / n
-                terms["phrase" + suffix] = phrase
-                total = total + self.phrase_weight * phrase
+        if self.phrase_weight:
+            if fit is None:
+                raise ValueError("the phrase loss needs fit: how well the phrases fit object and rivals")
+            terms["phrase"] = phrase_loss(fit, targets, is_frame) / n
+            total = total + self.phrase_weight * terms["phrase"]
         if self.affinity is not None:
             weighted, found = self.affinity(prediction.matches, targets, is_frame, categories)
             total = total + weighted / n

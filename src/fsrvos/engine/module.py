@@ -14,6 +14,7 @@ from fsrvos.engine.criterion import Criterion
 from fsrvos.engine.evaluation import mask_logits
 from fsrvos.engine.metrics import RegionSimilarity
 from fsrvos.engine.optimizers import Recipe
+from fsrvos.errors import UserError
 from fsrvos.models.cma import CMA
 from fsrvos.structures import Batch
 
@@ -41,11 +42,23 @@ class SegmentationModule(L.LightningModule):
             batch.targets,
             batch.query.padding_mask.flatten(2).all(-1),
             [spec.category for spec in batch.specs],
+            self._fit(batch) if self.criterion.phrase_weight else None,
         )
         size = len(batch.specs)
         self.log("train/loss", losses.total, prog_bar=True, batch_size=size)
         self.log_dict({f"train/{name}": term for name, term in losses.terms.items()}, batch_size=size)
         return losses.total
+
+    def _fit(self, batch: Batch) -> Tensor:
+        """How well all phrases known of the clips fit the queries' objects and their rivals: (P, T, 1 + K)."""
+        assert batch.targets is not None
+        if (rivals := batch.targets.rivals) is None:
+            raise UserError(
+                "criterion.phrase_weight above 0 needs objects to choose among: set data.rivals=1"
+            )
+        masks = torch.cat((batch.targets.masks[:, :, None], rivals.masks), 2)
+        boxes = torch.cat((batch.targets.boxes[:, :, None], rivals.boxes), 2)
+        return self.model.fit(batch.query, masks, boxes, rivals.phrases, rivals.owner)
 
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Region similarity on held-out episodes, one loader a condition: right, wrong, no support."""

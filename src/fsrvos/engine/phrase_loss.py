@@ -1,43 +1,33 @@
-"""Teaches a network that judges by the phrase which of its queries that is about (ours, not the paper's)."""
+"""Teaches a network that judges by the phrase which object of a category that is about (ours, not the paper's)."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from fsrvos.ops.losses import full_precision, mask_matching_costs, sample_masks
-from fsrvos.structures import Prediction, Targets
-
-COVERS = 0.5
+from fsrvos.ops.losses import full_precision
+from fsrvos.structures import Targets
 
 
-def phrase_loss(
-    layer: Prediction, targets: Targets, matched: Tensor, is_frame: Tensor, is_visible: Tensor
-) -> Tensor:
-    """Cross-entropy of the referred object among the queries, summed over the frames that show it.
+def phrase_loss(fit: Tensor, targets: Targets, is_frame: Tensor) -> Tensor:
+    """Cross-entropy of the object that a phrase is about, among those of the category that a frame shows.
 
-    The matched query is about it, and so is every other one that covers it with a dice coefficient over the clip above
-    one half: which of these the phrase prefers is all the same.
+    Summed over the frames that show it, and over the clips: of a clip about which P phrases are known it is their mean.
 
     Args:
-        layer: One decoder layer.
-        targets: Truth.
-        matched: (B,) index of each clip's query.
+        fit: (P, T, 1 + K) how well the rivals' phrases fit the clips' own objects and their K rivals.
+        targets: Truth, with rivals.
         is_frame: (B, T) bool, False where a frame is padded whole.
-        is_visible: (B, T) bool, frames that show the object.
 
     Raises:
-        ValueError: A network that does not judge by the phrase.
+        ValueError: Targets without rivals.
     """
-    if layer.fit is None:
-        raise ValueError(
-            "the phrase loss needs a network that judges by the phrase: set model.judge_by_phrase=true, or"
-            " criterion.phrase_weight=0"
-        )
-    masks = sample_masks(targets.masks, *layer.masks.shape[-2:])
-    with torch.no_grad():
-        _, dice = mask_matching_costs(layer.masks, masks, is_frame)
-    covers = -dice > COVERS
-    covers[torch.arange(len(matched), device=matched.device), matched] = True
-    fit = full_precision(layer.fit).masked_fill(~covers[:, None], -torch.inf)
-    return -fit.logsumexp(-1).masked_fill(~is_visible, 0.0).sum()
+    if (rivals := targets.rivals) is None:
+        raise ValueError("the phrase loss needs other objects to choose among: set data.rivals=1")
+    owner, about = rivals.owner, rivals.about
+    is_shown = torch.cat((targets.is_visible[..., None], rivals.masks.flatten(3).any(-1)), -1)[owner]
+    share = full_precision(fit).masked_fill(~is_shown, torch.finfo(torch.float32).min).log_softmax(-1)
+    place = about[:, None, None].expand(-1, fit.shape[1], 1)
+    counts = is_shown.gather(2, place)[..., 0] & is_frame[owner]
+    losses = -share.gather(2, place)[..., 0].masked_fill(~counts, 0.0).sum(1)
+    return (losses / torch.bincount(owner, minlength=len(is_frame))[owner]).sum()

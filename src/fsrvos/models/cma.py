@@ -159,9 +159,8 @@ class CMA(nn.Module, HubModel):
             self.query_position = nn.Embedding(num_queries, hidden_dim)
         if judge_by_match and not (dab and rest):
             raise UserError("model.judge_by_match needs matches with the support: set model.rest=true")
-        self.judges = (
-            nn.ModuleList(MatchJudge() for _ in range(num_decoder_layers)) if judge_by_match else None
-        )
+        judges = (MatchJudge() for _ in range(num_decoder_layers))
+        self.judges = nn.ModuleList(judges) if judge_by_match else None
         self.phrase_judge = PhraseJudge(hidden_dim) if judge_by_phrase else None
         self.class_heads = nn.ModuleList(class_head(hidden_dim) for _ in range(num_decoder_layers))
         self.pixel_decoder = CrossModalPyramid(
@@ -214,21 +213,30 @@ class CMA(nn.Module, HubModel):
         )
         prediction = self.segment_queries(decoded, mask_features, query.sizes)
         prediction.matches = matches
+        seen = (query.frames, features.finest_padding, phrase)
         for i, layer in enumerate([*prediction.auxiliary, prediction]):
             if self.judges is not None:
                 layer.logits = layer.logits + self.judges[i](layer.masks, matches[0])
             if self.phrase_judge is not None:
-                seen = (layer.masks, layer.boxes, query.frames, features.finest_padding)
-                layer.fit, term = self.phrase_judge(*seen, phrase)
-                layer.logits = layer.logits + term
+                layer.logits = layer.logits + self.phrase_judge(layer.masks, layer.boxes, *seen)
         return prediction
 
     def encode(self, clip: Clip, *, is_support: bool = False) -> tuple[Pyramid, Phrase]:
         """Backbone, words and early fusion of clips, query and support alike."""
-        tokens: Tokens = clip.tokens or self.text_encoder.tokenize(clip.expressions)
-        tokens = tokens.to(clip.frames.device)
-        phrase = self.text_projection(*self.text_encoder(tokens), tokens.padding_mask)
+        phrase = self.read(clip.expressions, clip.tokens)
         return self.pyramid(self.backbone(clip.frames), clip, phrase, is_support=is_support), phrase
+
+    def read(self, phrases: list[str], tokens: Tokens | None = None) -> Phrase:
+        """Words of phrases, tokenised already or not."""
+        tokens = (tokens or self.text_encoder.tokenize(phrases)).to(self.text_projection.linear.weight.device)
+        return self.text_projection(*self.text_encoder(tokens), tokens.padding_mask)
+
+    def fit(self, clip: Clip, masks: Tensor, boxes: Tensor, phrases: list[str], owner: Tensor) -> Tensor:
+        """How well P phrases fit given objects of their clips: masks (B, T, K, H, W), boxes (B, T, K, 4) -> (P, T, K)."""
+        if self.phrase_judge is None:
+            raise UserError("criterion.phrase_weight above 0 needs model.judge_by_phrase=true")
+        phrase = self.read(phrases)
+        return self.phrase_judge.fit(masks.float(), boxes, clip.frames, clip.padding_mask, phrase, owner)
 
     def encode_support(self, support: Support, query: Pyramid) -> list[SupportLevel]:
         """Foreground features of the support, level by level; where padding is not to matter, size by size."""

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from fsrvos.layers.mlp import MLP
 from fsrvos.models.features import Phrase
 
-FARTHEST_STEP = 0.15  # of the frame's side from one frame to the next; beyond it a query changed objects
+FARTHEST_STEP = (
+    0.15  # of the frame's side from one frame to the next; beyond it a query changed objects, or one came
+)
 SUREST = 4.0  # nats that the phrase may take from a query
 SEEN = 10  # colour (3), centre (2), area (1), velocity (2), speed along each axis (2)
 
@@ -25,8 +27,8 @@ class PhraseJudge(nn.Module):
     vectors, one of what was said and one of what was measured; which of two objects it fits better depends on the
     difference of theirs.
 
-    Masks and boxes have losses of their own, and so has this: no gradient flows from here into them, nor from the
-    class logits into the fit.
+    It is taught on true masks (``fit``, a loss of its own), so from the first step on; no gradient flows into it from
+    the class logits, but into the weight of its term.
 
     Args:
         channels: C, width of the words.
@@ -38,44 +40,63 @@ class PhraseJudge(nn.Module):
         self.read = nn.Linear(channels, channels)
         self.weight = nn.Parameter(torch.ones(()))
 
+    def fit(
+        self,
+        coverage: Tensor,
+        boxes: Tensor,
+        frames: Tensor,
+        padding_mask: Tensor,
+        phrase: Phrase,
+        owner: Tensor | None = None,
+    ) -> Tensor:
+        """How well phrases fit objects.
+
+        Args:
+            coverage: (B, T, K, h, w) how much of each cell an object covers, in [0, 1].
+            boxes: (B, T, K, 4) cxcywh in [0, 1].
+            frames: (B, T, 3, H, W) the frames themselves.
+            padding_mask: (B, T, h, w) bool.
+            phrase: P phrases.
+            owner: (P,) the clip of each phrase; None where every clip has one, P = B.
+
+        Returns:
+            (P, T, K) unnormalised log-probabilities that a phrase is about an object.
+        """
+        seen = torch.cat((_colour(coverage, frames, padding_mask), _geometry(boxes, padding_mask)), -1)
+        described = self.describe(seen) if owner is None else self.describe(seen)[owner]
+        is_word = (~phrase.padding_mask)[..., None]
+        said = self.read(phrase.words).masked_fill(~is_word, 0.0).sum(1) / is_word.sum(1)
+        return torch.einsum("ptkc,pc->ptk", described, said) * said.shape[-1] ** -0.5
+
     def forward(
         self, masks: Tensor, boxes: Tensor, frames: Tensor, padding_mask: Tensor, phrase: Phrase
-    ) -> tuple[Tensor, Tensor]:
-        """Judges the queries of every frame.
+    ) -> Tensor:
+        """Judges the queries of every frame against one another.
 
         Args:
             masks: (B, T, Q, h, w) mask logits.
-            boxes: (B, T, Q, 4) cxcywh in [0, 1].
-            frames: (B, T, 3, H, W) the frames themselves.
-            padding_mask: (B, T, h, w) bool, at the masks' size.
-            phrase: The clips' phrases.
+            boxes, frames, padding_mask, phrase: As for ``fit``.
 
         Returns:
-            The log-probability of each query that the phrase is about it rather than about the frame's others, and the
-            term of its class logit, both (B, T, Q). The term is 0 where the phrase prefers none.
+            (B, T, Q) terms of the class logits, 0 where the phrase prefers none.
         """
-        seen = torch.cat((_colour(masks.detach(), frames, padding_mask), _geometry(boxes, padding_mask)), -1)
-        is_word = (~phrase.padding_mask)[..., None]
-        said = self.read(phrase.words).masked_fill(~is_word, 0.0).sum(1) / is_word.sum(1)
-        fit = torch.einsum("btqc,bc->btq", self.describe(seen), said) * said.shape[-1] ** -0.5
-        fit = fit.log_softmax(-1)
-        surplus = fit.detach() + math.log(fit.shape[-1])
-        return fit, self.weight * surplus.clamp(min=-SUREST)
+        with torch.no_grad():
+            coverage = masks.sigmoid().masked_fill(masks < 0, 0.0)
+            share = self.fit(coverage, boxes, frames, padding_mask, phrase).log_softmax(-1)
+        return self.weight * (share + math.log(share.shape[-1])).clamp(min=-SUREST)
 
 
-def _colour(masks: Tensor, frames: Tensor, padding_mask: Tensor) -> Tensor:
-    """Mean colour under every mask, weighed by its probability where that is above one half: (B, T, Q, 3)."""
-    small = F.adaptive_avg_pool2d(frames.flatten(0, 1), (masks.shape[-2], masks.shape[-1])).unflatten(
-        0, frames.shape[:2]
-    )
-    covered = masks.sigmoid().masked_fill(masks < 0, 0.0).masked_fill(padding_mask[:, :, None], 0.0)
-    colours = torch.einsum("btqhw,btchw->btqc", covered, small)
-    return colours / covered.sum((-2, -1)).clamp(min=1e-3)[..., None]
+def _colour(coverage: Tensor, frames: Tensor, padding_mask: Tensor) -> Tensor:
+    """Mean colour of what is covered: (B, T, K, 3)."""
+    size = (coverage.shape[-2], coverage.shape[-1])
+    cells = F.adaptive_avg_pool2d(frames.flatten(0, 1), size).unflatten(0, frames.shape[:2])
+    coverage = coverage.masked_fill(padding_mask[:, :, None], 0.0)
+    colours = torch.einsum("btkhw,btchw->btkc", coverage, cells)
+    return colours / coverage.sum((-2, -1)).clamp(min=1e-3)[..., None]
 
 
 def _geometry(boxes: Tensor, padding_mask: Tensor) -> Tensor:
-    """Place, area and velocity of every query, each brought to a range of about -1 to 1: (B, T, Q, 7)."""
-    boxes = boxes.detach()
+    """Place, area and velocity, each brought to a range of about -1 to 1: (B, T, K, 7)."""
     centre, size = boxes[..., :2], boxes[..., 2:]
     is_frame = ~padding_mask.flatten(2).all(-1)
     steps = centre.diff(dim=1)

@@ -140,12 +140,10 @@ def _together(parts: list[Prediction], groups: list[Group], query: Clip) -> Pred
         return whole
 
     def layer(of_groups: Sequence[Prediction]) -> Prediction:
-        fits = [p.fit for p in of_groups if p.fit is not None]
         return Prediction(
             place((p.logits for p in of_groups), NOTHING),
             place((p.boxes for p in of_groups), 0.0),
             place((p.masks for p in of_groups), NOTHING, stride=4),
-            fit=place(iter(fits), NOTHING) if fits else None,
         )
 
     prediction = layer(parts)

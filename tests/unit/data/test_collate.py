@@ -118,3 +118,25 @@ def test_a_batch_moves_as_one():
     assert batch.query.frames.dtype == torch.float64
     assert batch.support.frames.dtype == torch.float64
     assert batch.specs[0].category == "dog"
+
+
+def test_rivals_are_padded_as_the_objects_are():
+    episodes = [episode(20, 70), episode(33, 40)]
+    for one in episodes:
+        one.rivals = torch.zeros(2, *one.masks.shape, dtype=torch.bool)
+        one.rivals[0, 1, 4:15, 10:31] = True
+    episodes[0].said = [("a dog", 0)]
+    episodes[1].said = [("the left dog", 0), ("the right dog", 1), ("a dog on the right", 1)]
+    rivals = collate(episodes).targets.rivals
+    assert rivals.masks.shape == (2, 4, 2, 64, 96)
+    assert rivals.boxes.shape == (2, 4, 2, 4)
+    assert rivals.phrases == ["a dog", "the left dog", "the right dog", "a dog on the right"]
+    assert rivals.owner.tolist() == [0, 1, 1, 1]
+    assert rivals.about.tolist() == [0, 0, 1, 1]
+    for row, one in enumerate(episodes):
+        h, w = one.masks.shape[-2:]
+        assert torch.equal(rivals.masks[row, :, :, :h, :w].transpose(0, 1), one.rivals)
+        assert rivals.masks[row].sum() == 11 * 21
+        torch.testing.assert_close(rivals.boxes[row, 1, 0], torch.tensor([20 / w, 9 / h, 20 / w, 10 / h]))
+        assert (rivals.boxes[row, :, 1] == 0).all()
+    assert collate([episode(20, 70)]).targets.rivals is None

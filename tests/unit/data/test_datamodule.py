@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import pickle
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import lightning
@@ -291,6 +292,63 @@ def test_visibility_is_that_of_the_masks(annotations):
 
 
 # ---------------------------------------------------------------- batches, validation, test
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_rivals_are_the_other_objects_of_the_category_in_the_same_frames(tmp_path, count):
+    """Values 1 and 3 are of the category, 2 of another one; 3 hides in the first frames."""
+    film = Film(
+        4,
+        {
+            "1": one("hand", "the left hand", "the hand that is left"),
+            "2": one("plant", "a plant"),
+            "3": one("hand", "a hand on the right", visible=[2, 3]),
+        },
+        (24, 60),
+    )
+    annotations = Annotations(write(tmp_path, {"one": film, "two": film}))
+    episodes = TrainEpisodes(annotations, ["hand"], seed=0, query_frames=4)
+    dataset, plain = TrainDataset(episodes, SMALL, rivals=count), TrainDataset(episodes, SMALL)
+    for index in range(20):
+        episode, without = dataset[index], plain[index]
+        query = episode.spec.query
+        assert torch.equal(episode.masks, without.masks)
+        assert torch.equal(episode.frames, without.frames)
+        assert (without.rivals, without.said) == (None, [])
+        assert episode.rivals.shape == (count, *episode.masks.shape)
+        other = "3" if query.object_id == "1" else "1"
+        as_object = read_episode(
+            annotations, replace(episode.spec, query=replace(query, object_id=other)), SMALL
+        )
+        assert torch.equal(episode.rivals[0], as_object.masks)
+        assert not episode.rivals[1:].any()
+        # What is said changes as the phrase does, by name and by side.
+        for video in annotations.videos.values():
+            for position, (expression_id, about) in enumerate(
+                (e, o != query.object_id) for o in (query.object_id, other) for e in video.expression_ids(o)
+            ):
+                text = video.expressions[expression_id].text
+                spec = replace(episode.spec, query=replace(query, expression=text))
+                assert episode.said[position] == (read_episode(annotations, spec, SMALL).expression, about)
+        assert len(episode.said) == 3
+    assert {"hand" in dataset[i].expression for i in range(20)} == {True, False}  # renamed at times
+    assert len({"left" in dataset[i].said[0][0] for i in range(20)}) == 2  # mirrored at times
+
+
+def test_an_object_alone_has_its_own_phrase_and_empty_rivals(zoo_root):
+    annotations = Annotations(zoo_root)
+    episode = TrainDataset(TrainEpisodes(annotations, ["horse"], seed=0), SMALL, rivals=2)[0]
+    assert episode.said == [(episode.expression, 0)]
+    assert episode.rivals.shape == (2, *episode.masks.shape)
+    assert not episode.rivals.any()
+
+
+def test_training_batches_alone_have_rivals(zoo_root):
+    data = module(zoo_root, rivals=2, batch_size=2, val_episodes=2)
+    batch = next(iter(data.train_dataloader()))
+    assert batch.targets.rivals.masks.shape == (2, 3, 2, *batch.query.frames.shape[-2:])
+    assert next(iter(data.val_dataloader()[0])).targets.rivals is None
+    assert next(iter(module(zoo_root).train_dataloader())).targets.rivals is None
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3])

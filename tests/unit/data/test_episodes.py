@@ -5,7 +5,6 @@ import json
 import random
 import shutil
 from collections import Counter
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -211,63 +210,27 @@ def test_several_support_clips_come_from_different_videos(annotations, clips, gi
         assert len(set(videos)) == len(videos)
 
 
-def twins(source, epoch=0):
-    """The pairs (episode, its twin) of an epoch."""
-    specs = all_specs(source, epoch)
-    return [
-        (first, second)
-        for first, second in zip(specs[::2], specs[1::2], strict=True)
-        if first.seed == second.seed
-    ]
+def share_of_pairs(source):
+    specs = [spec for spec in all_specs(source) if spec.category != "horse"]
+    return sum(spec.query.video.startswith("two_") for spec in specs) / len(specs)
 
 
-def test_twins_differ_in_the_object_alone(pairs):
-    found = twins(TrainEpisodes(pairs, TRAINING, seed=0, episodes_per_category=60, twin_share=0.2))
-    assert found
-    for first, second in found:
-        assert second == replace(first, index=first.index + 1, query=second.query)
-        assert (second.query.video, second.query.frames) == (first.query.video, first.query.frames)
-        assert {first.query.object_id, second.query.object_id} == {"1", "2"}
-        video = pairs.videos[second.query.video]
-        expression = video.expressions[second.query.expression_id]
-        assert (expression.object_id, expression.text) == (second.query.object_id, second.query.expression)
-        for clip in (first.query, second.query):
-            assert set(clip.frames) & set(video.objects[clip.object_id].frames)
-
-
-def test_a_share_of_one_makes_twins_wherever_there_are_two(pairs):
-    source = TrainEpisodes(pairs, TRAINING, seed=0, episodes_per_category=60, twin_share=1.0)
-    specs = all_specs(source)
-    first = {spec.category for spec, _ in twins(source)}
-    assert first == {"plant", "hand"}
-    assert all(spec.query.video.startswith("two_") for spec in specs[::2] if spec.category in first)
-    assert {spec.category for spec in specs} == {"plant", "hand", "horse"}
-    assert all(spec.support[0].video != spec.query.video for spec in specs)
-
-
-def test_no_twin_where_the_window_does_not_show_the_other_object(pairs):
-    """Of the hands' video the second hand is seen in the last frame alone."""
-    source = TrainEpisodes(pairs, ["hand"], seed=0, episodes_per_category=200, query_frames=2, twin_share=1.0)
-    last = pairs.videos["two_hands"].frames[-1]
-    found = twins(source)
-    assert found
-    assert all(last in first.query.frames for first, _ in found)
-    assert len(found) < 100
-
-
-def test_twins_are_a_pure_function_too_and_none_come_unasked(pairs):
-    source, again = (
-        TrainEpisodes(pairs, TRAINING, seed=1, episodes_per_category=20, twin_share=0.5) for _ in range(2)
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_a_share_of_the_queries_has_two_objects_of_the_category(pairs, share):
+    source = TrainEpisodes(pairs, TRAINING, seed=0, episodes_per_category=150, pair_share=share)
+    by_chance = (1 - share) / 3  # one of three videos
+    assert share_of_pairs(source) == pytest.approx(share + by_chance, abs=0.07)
+    assert {spec.category for spec in all_specs(source)} == {"plant", "hand", "horse"}
+    assert all(spec.support[0].video != spec.query.video for spec in all_specs(source))
+    assert all_specs(source, 1) == all_specs(
+        TrainEpisodes(pairs, TRAINING, seed=0, episodes_per_category=150, pair_share=share), 1
     )
-    assert source.spec(3, 17) == again.spec(3, 17)
-    assert all_specs(source, 2) == all_specs(again, 2)
-    assert not twins(TrainEpisodes(pairs, TRAINING, seed=1, episodes_per_category=20))
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
-def test_a_share_of_twins_is_a_probability(annotations, share):
-    with pytest.raises(UserError, match=r"twin_share must be in \[0, 1\]"):
-        TrainEpisodes(annotations, TRAINING, seed=0, twin_share=share)
+def test_a_share_of_pairs_is_a_probability(annotations, share):
+    with pytest.raises(UserError, match=r"pair_share must be in \[0, 1\]"):
+        TrainEpisodes(annotations, TRAINING, seed=0, pair_share=share)
 
 
 def test_window_lengths_are_arguments(annotations):

@@ -1,4 +1,4 @@
-"""The loss on which query the phrase is about, by hand."""
+"""The loss on which object the phrase is about, by hand."""
 
 import math
 
@@ -8,80 +8,108 @@ import torch
 from fsrvos.engine.criterion import Criterion
 from fsrvos.engine.phrase_loss import phrase_loss
 from fsrvos.ops.boxes import boxes_from_masks
-from fsrvos.structures import Prediction, Targets
+from fsrvos.structures import Prediction, Rivals, Targets
 
-SURE = 20.0
+YES = torch.ones(1, 2, dtype=torch.bool)
 
 
-def example(shares, covering=()):
-    """One clip of two frames with ``shares`` of the phrase; query 0 and those ``covering`` lie on the object."""
-    shares = torch.tensor(shares)
-    masks = torch.full((1, 2, len(shares), 4, 4), -SURE)
-    masks[:, :, :, 2:, 2:] = SURE
-    for query in (0, *covering):
-        masks[:, :, query] = -SURE
-        masks[:, :, query, :2, :2] = SURE
-    fit = shares.log().expand(1, 2, -1).clone().requires_grad_()
-    truth = torch.zeros(1, 2, 16, 16, dtype=torch.bool)
-    truth[:, :, :8, :8] = True
-    prediction = Prediction(
-        torch.zeros(1, 2, len(shares)), torch.full((1, 2, len(shares), 4), 0.5), masks, fit=fit
+def example(shown=(True, True), about=(0,)):
+    """One clip of two frames; the object and two rivals, of which ``shown`` says who is there in the second frame."""
+    masks = torch.zeros(1, 2, 3, 16, 16, dtype=torch.bool)
+    for k in range(3):
+        masks[:, :, k, :8, 5 * k : 5 * k + 4] = True
+    for k, there in enumerate(shown, start=1):
+        masks[:, 1, k] &= there
+    truth, seen = masks[:, :, 0], masks[:, :, 1:]
+    phrases = [f"phrase {i}" for i in range(len(about))]
+    owner = torch.zeros(len(about), dtype=torch.long)
+    rivals = Rivals(seen, boxes_from_masks(seen), phrases, owner, torch.tensor(about))
+    targets = Targets(truth, boxes_from_masks(truth), YES.clone(), rivals)
+    shares = torch.tensor([0.2, 0.5, 0.3])
+    return (shares.log() + 7).expand(len(about), 2, 3).clone().requires_grad_(), targets
+
+
+def test_it_is_the_cross_entropy_of_the_object():
+    assert phrase_loss(*example(), YES).item() == pytest.approx(-2 * math.log(0.2))
+
+
+def test_of_several_phrases_it_is_the_mean():
+    loss = phrase_loss(*example(about=(0, 1, 2, 2)), YES)
+    assert loss.item() == pytest.approx(-2 * math.log(0.2 * 0.5 * 0.3 * 0.3) / 4)
+
+
+def test_clips_are_summed():
+    fit, targets = example(about=(0, 1))
+    both = {
+        "masks": targets.rivals.masks.repeat(2, 1, 1, 1, 1),
+        "boxes": targets.rivals.boxes.repeat(2, 1, 1, 1),
+        "phrases": ["a", "b", "c"],
+        "owner": torch.tensor([0, 0, 1]),
+        "about": torch.tensor([0, 1, 2]),
+    }
+    targets = Targets(
+        targets.masks.repeat(2, 1, 1, 1), targets.boxes.repeat(2, 1, 1), YES.repeat(2, 1), Rivals(**both)
     )
-    return prediction, Targets(truth, boxes_from_masks(truth), truth.flatten(2).any(-1))
+    loss = phrase_loss(torch.cat((fit, fit[:1])), targets, YES.repeat(2, 1))
+    assert loss.item() == pytest.approx(-math.log(0.2 * 0.5) - 2 * math.log(0.3))
 
 
-def loss_of(prediction, targets, matched=0, is_frame=None, is_visible=None):
-    is_frame = torch.ones(1, 2, dtype=torch.bool) if is_frame is None else is_frame
-    is_visible = targets.is_visible if is_visible is None else is_visible
-    return phrase_loss(prediction, targets, torch.tensor([matched]), is_frame, is_visible)
-
-
-def test_it_is_the_cross_entropy_of_the_matched_query():
-    prediction, targets = example([0.2, 0.5, 0.3])
-    assert loss_of(prediction, targets).item() == pytest.approx(-2 * math.log(0.2))
-
-
-def test_other_queries_on_the_object_are_as_right():
-    prediction, targets = example([0.2, 0.5, 0.3], covering=[2])
-    assert loss_of(prediction, targets).item() == pytest.approx(-2 * math.log(0.5))
-
-
-def test_a_matched_query_is_right_wherever_it_lies():
-    prediction, targets = example([0.2, 0.5, 0.3])
-    assert loss_of(prediction, targets, matched=1).item() == pytest.approx(-2 * math.log(0.7))
+@pytest.mark.parametrize(
+    ("shown", "second"), [((True, False), 0.2 / 0.7), ((False, True), 0.2 / 0.5), ((False, False), 1.0)]
+)
+def test_what_is_not_there_is_no_choice(shown, second):
+    loss = phrase_loss(*example(shown), YES)
+    assert loss.item() == pytest.approx(-math.log(0.2) - math.log(second))
 
 
 def test_frames_without_the_object_count_nothing():
-    prediction, targets = example([0.2, 0.5, 0.3])
-    seen = torch.tensor([[True, False]])
-    assert loss_of(prediction, targets, is_visible=seen).item() == pytest.approx(-math.log(0.2))
+    fit, targets = example()
+    targets.is_visible[0, 1] = False
+    assert phrase_loss(fit, targets, YES).item() == pytest.approx(-math.log(0.2))
+    assert phrase_loss(*example((False, True), about=(1,)), YES).item() == pytest.approx(-math.log(0.5))
+    fit, targets = example()
+    no_frame = torch.tensor([[True, False]])
+    fit = torch.where(no_frame[..., None], fit, torch.nan)
+    assert phrase_loss(fit, targets, no_frame).item() == pytest.approx(-math.log(0.2))
 
 
-def test_the_gradient_raises_what_is_right_and_nothing_else():
-    prediction, targets = example([0.2, 0.5, 0.3], covering=[1])
-    loss_of(prediction, targets).backward()
-    gradient = prediction.fit.grad[0, 0]
-    assert (gradient[:2] < 0).all()
-    assert gradient[2] == 0
+def test_the_gradient_raises_the_object_alone():
+    fit, targets = example((True, False))
+    phrase_loss(fit, targets, YES).backward()
+    assert (fit.grad[..., 0] < 0).all()
+    assert (fit.grad[:, 0, 1:] > 0).all()
+    assert fit.grad[0, 1, 2] == 0
 
 
-def test_the_criterion_adds_it_layer_by_layer():
-    prediction, targets = example([0.2, 0.5, 0.3])
-    prediction.auxiliary = [example([0.6, 0.1, 0.3])[0]]
+def test_an_object_alone_costs_nothing_and_keeps_its_path():
+    fit, targets = example((False, False))
+    targets.rivals.masks[:] = False
+    loss = phrase_loss(fit, targets, YES)
+    loss.backward()
+    assert loss.item() == pytest.approx(0.0, abs=1e-6)
+    assert fit.grad is not None
+
+
+def test_the_criterion_adds_it():
+    fit, targets = example()
+    prediction = Prediction(torch.zeros(1, 2, 4), torch.full((1, 2, 4, 4), 0.5), torch.randn(1, 2, 4, 4, 4))
     plain = Criterion()(prediction, targets)
-    losses = Criterion(phrase_weight=3.0)(prediction, targets)
-    first, last = -math.log(0.6), -math.log(0.2)  # two frames, both visible: their mean
-    assert losses.terms["phrase"].item() == pytest.approx(last)
-    assert losses.terms["phrase_0"].item() == pytest.approx(first)
-    assert (losses.total - plain.total).item() == pytest.approx(3 * (first + last), rel=1e-4)
+    losses = Criterion(phrase_weight=3.0)(prediction, targets, fit=fit)
+    assert losses.terms["phrase"].item() == pytest.approx(
+        -math.log(0.2)
+    )  # a mean over the two visible frames
+    assert (losses.total - plain.total).item() == pytest.approx(-3 * math.log(0.2), rel=1e-4)
     assert "phrase" not in plain.terms
 
 
-def test_a_network_without_a_judge_says_what_to_set():
-    prediction, targets = example([0.2, 0.5, 0.3])
-    prediction.fit = None
-    with pytest.raises(ValueError, match=r"model\.judge_by_phrase=true"):
+def test_what_is_missing_is_named():
+    fit, targets = example()
+    prediction = Prediction(torch.zeros(1, 2, 4), torch.full((1, 2, 4, 4), 0.5), torch.randn(1, 2, 4, 4, 4))
+    with pytest.raises(ValueError, match="fit"):
         Criterion(phrase_weight=1.0)(prediction, targets)
+    targets.rivals = None
+    with pytest.raises(ValueError, match=r"data\.rivals=1"):
+        phrase_loss(fit, targets, YES)
 
 
 @pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])
