@@ -99,7 +99,7 @@ def test_an_epoch_is_36_categories_times_100_episodes(group, whole_benchmark):
 def unread(monkeypatch):
     """Episodes without pixels: what an epoch consists of does not depend on them."""
 
-    def hollow(annotations, spec, transform):
+    def hollow(annotations, spec, transform, rivals=0):
         frames, masks = torch.zeros(1, 3, 1, 1), torch.zeros(1, 1, 1, dtype=torch.bool)
         support = [SupportClip(frames, masks, "") for _ in spec.support]
         return Episode(spec, frames, masks, masks.flatten(), "", support, (1, 1))
