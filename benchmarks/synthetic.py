@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import json
 import os
 import platform
@@ -33,6 +34,7 @@ from typing import Any
 
 import torch
 from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 from synthetic_report import write_report
 
 from fsrvos.cli.common import build, config_directory, user_message
@@ -117,10 +119,18 @@ class Bench:
     def settings(self, run: Run) -> list[str]:
         return [f"group={run.group}", f"seed={run.seed}", *self.common, *VARIANTS[run.variant]]
 
-    def train(self, run: Run) -> None:
+    def asked(self, run: Run) -> list[str]:
+        """The settings of a run, and a digest of the whole config that they make today."""
+        settings = self.settings(run)
+        with initialize_config_dir(config_directory(), version_base="1.3"):
+            config = compose("train", ["experiment=demo", *settings])
+        digest = hashlib.sha256(OmegaConf.to_yaml(config, sort_keys=True).encode()).hexdigest()
+        return [*settings, f"config={digest[:12]}"]
+
+    def train(self, run: Run, asked: list[str]) -> None:
         """Trains and scores one network, unless that is done or time is up."""
         settings = self.settings(run)
-        if self.is_done(run.name, settings) or self.is_late(run.name):
+        if self.is_done(run.name, asked) or self.is_late(run.name):
             return
         done = self.call("fsrvos-train", run.name, ["experiment=demo", *settings])
         if done is None:
@@ -130,7 +140,7 @@ class Bench:
         training = minutes - results["seconds"] / 60
         self.keep(
             run.name,
-            settings,
+            asked,
             variant=run.variant, group=run.group, seed=run.seed, steps=self.steps, run=str(folder),
             minutes=minutes, training_minutes=training, results=results,
             curve=curve(folder / "logs" / "metrics.csv", self.steps, training),
@@ -145,37 +155,39 @@ class Bench:
         trained = self.record(run.name)
         if not trained.is_file():
             return
-        checkpoint = json.loads(trained.read_text())["run"]
+        record = json.loads(trained.read_text())
+        checkpoint = record["run"]
         for frames, clips in SUPPORTS:
             name = f"{run.name}_frames{frames}_clips{clips}"
             settings = [
                 f"+data.support_frames={frames}", f"+data.support_clips={clips}", "conditions=[right]",
                 f"checkpoint={checkpoint}",
             ]  # fmt: skip
-            if self.is_done(name, settings) or self.is_late(name):
+            asked = [*settings, record["settings"][-1]]  # the config that was trained
+            if self.is_done(name, asked) or self.is_late(name):
                 continue
             done = self.call("fsrvos-eval", name, settings)
             if done is not None:
                 results = json.loads((done[0] / "results.json").read_text())
                 self.keep(
                     name,
-                    settings,
+                    asked,
                     support_of=run.name, frames=frames, clips=clips, minutes=done[1], results=results,
                 )  # fmt: skip
                 print(f"{name}: J {results['standard']['J']:.1f} ({done[1]:.1f} minutes)", flush=True)
 
-    def is_done(self, name: str, settings: list[str]) -> bool:
+    def is_done(self, name: str, asked: list[str]) -> bool:
         """Whether a run is there.
 
         Raises:
-            UserError: It is, but made with other settings.
+            UserError: It is, but made with other settings, or before a config was changed.
         """
         file = self.record(name)
         if not file.is_file():
             return False
         made_with = json.loads(file.read_text())["settings"]
-        if made_with != settings:
-            other = sorted(set(made_with) ^ set(settings))
+        if made_with != asked:
+            other = sorted(set(made_with) ^ set(asked))
             raise UserError(
                 f"{file} was made with other settings ({', '.join(other)}); give another --out, or delete it"
             )
@@ -188,9 +200,9 @@ class Bench:
             print(f"{name}: left for the next call, the budget is spent", flush=True)
         return late
 
-    def keep(self, name: str, settings: list[str], **found: Any) -> None:
+    def keep(self, name: str, asked: list[str], **found: Any) -> None:
         """Writes a record."""
-        record = {"settings": settings, "machine": machine(), "jobs": self.jobs, **found}
+        record = {"settings": asked, "machine": machine(), "jobs": self.jobs, **found}
         text = json.dumps(record, indent=1) + "\n"
         replace_file(self.record(name), lambda file: file.write(text.encode()))
 
@@ -245,15 +257,18 @@ def benchmark(arguments: argparse.Namespace) -> int:
     )
     runs = plan(arguments.groups, arguments.variants, arguments.seeds)
     if not arguments.report_only:
-        for run in runs:  # before hours are spent beside a run that does not belong here
-            bench.is_done(run.name, bench.settings(run))
+        asked = [bench.asked(run) for run in runs]
+        for run, of_run in zip(
+            runs, asked, strict=True
+        ):  # before hours are spent beside one that does not belong
+            bench.is_done(run.name, of_run)
         with initialize_config_dir(config_directory(), version_base="1.3"):
             prepare(build(compose("train", ["experiment=demo", *common]).data))
         print(
             f"{len(runs)} runs of {arguments.steps} steps, {arguments.jobs} at a time, logs in {out / 'logs'}"
         )
         with ThreadPoolExecutor(arguments.jobs) as pool:
-            list(pool.map(bench.train, runs))
+            list(pool.map(bench.train, runs, asked))
             first = [r for r in runs if r.variant == BEST and r.seed == arguments.seeds[0]]
             list(pool.map(bench.score_supports, first))
     records = [json.loads(file.read_text()) for file in sorted((out / "records").glob("*.json"))]

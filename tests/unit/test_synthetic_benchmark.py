@@ -1,10 +1,11 @@
 """The plan and the report of benchmarks/synthetic.py; its runs are fsrvos-train's, tested elsewhere."""
 
 import json
+import shutil
 
 import pytest
 from hydra import compose, initialize_config_dir
-from synthetic import VARIANTS, Run, main, plan
+from synthetic import VARIANTS, Bench, Run, main, plan
 from synthetic_report import spread, write_report
 
 from fsrvos.cli.common import build, config_directory
@@ -103,3 +104,22 @@ def test_a_run_of_other_settings_is_refused_and_an_empty_folder_told(tmp_path, c
     made = ["--root", str(tmp_path / "data"), "--variants", "cma", "--jobs", "1", "--set", *data]
     assert main([*made, *places]) == 2
     assert "made with other settings" in capsys.readouterr().err
+
+
+def test_a_changed_config_is_another_run(tmp_path, monkeypatch):
+    def bench(*common):
+        return Bench(tmp_path, 3, 1, list(common), float("inf"))
+
+    run = Run("cma", 1, 0)
+    asked = bench("data.batch_size=4").asked(run)
+    assert asked[:-1] == bench("data.batch_size=4").settings(run)
+    assert asked == bench("data.batch_size=4").asked(run)
+    assert asked[-1].startswith("config=")
+    copy = tmp_path / "configs"
+    shutil.copytree(config_directory(), copy)
+    demo = copy / "experiment" / "demo.yaml"
+    demo.write_text(demo.read_text().replace("test_seeds: [0]", "test_seeds: [1]"))
+    monkeypatch.setattr("synthetic.config_directory", lambda: str(copy))
+    changed = bench("data.batch_size=4").asked(run)
+    assert changed[:-1] == asked[:-1]
+    assert changed[-1] != asked[-1]
