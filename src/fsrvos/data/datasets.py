@@ -96,7 +96,8 @@ def read_episode(
     known = [(spec.query.expression, 0)]
     if rivals:  # they go where the object goes: as further masks of the same frames
         others, known = read_rivals(annotations, spec, rivals)
-        raw_query.masks = torch.cat((raw_query.masks, *others))
+        nothing = [torch.zeros_like(raw_query.masks)] * (rivals - len(others))
+        raw_query.masks = torch.cat((raw_query.masks, *others, *nothing))
         raw_query.further = [called(phrase) for phrase, _ in known]
     query = transform(raw_query, generator("augment", spec.seed, 0))
     masks, *shown = query.masks.split(len(spec.query.frames))
@@ -125,18 +126,17 @@ def read_rivals(
     """Reads the other objects of the category in an episode's query, and what is said of which.
 
     Returns:
-        ``count`` masks (T, H0, W0) bool, the last of them empty where there are fewer; and phrases, each with the object
-        that it is about: 0 the query's own, 1 to ``count`` a rival. Alone, the object has the query's own phrase only.
+        At most ``count`` masks (T, H0, W0) bool; and phrases, each with the object that it is about: 0 the query's own,
+        1 to ``count`` a rival. Alone, the object has the query's own phrase only.
     """
     query, content = spec.query, annotations.videos[spec.query.video]
     others = [o for o in annotations.objects(query.video, spec.category) if o != query.object_id][:count]
     masks = [native_masks(annotations, replace(query, object_id=object_id)) for object_id in others]
     if not others:
-        nothing = torch.zeros_like(native_masks(annotations, query))
-        return [nothing] * count, [(query.expression, 0)]
+        return [], [(query.expression, 0)]
     said = [
         (content.expressions[expression_id].text, about)
         for about, object_id in enumerate([query.object_id, *others])
         for expression_id in content.expression_ids(object_id)
     ]
-    return masks + [torch.zeros_like(masks[0])] * (count - len(others)), said
+    return masks, said

@@ -11,9 +11,7 @@ from torch import Tensor, nn
 from fsrvos.layers.mlp import MLP
 from fsrvos.models.features import Phrase
 
-FARTHEST_STEP = (
-    0.15  # of the frame's side from one frame to the next; beyond it a query changed objects, or one came
-)
+FARTHEST_STEP = 0.15  # from one frame to the next, in frame sides; what goes beyond changed objects
 SUREST = 4.0  # nats that the phrase may take from a query
 SEEN = 10  # colour (3), centre (2), area (1), velocity (2), speed along each axis (2)
 
@@ -100,13 +98,10 @@ def _geometry(boxes: Tensor, padding_mask: Tensor) -> Tensor:
     centre, size = boxes[..., :2], boxes[..., 2:]
     is_frame = ~padding_mask.flatten(2).all(-1)
     steps = centre.diff(dim=1)
-    is_step = (steps.abs() < FARTHEST_STEP).all(-1, keepdim=True) & (is_frame[:, 1:] & is_frame[:, :-1])[
-        ..., None, None
-    ]
+    both = (is_frame[:, 1:] & is_frame[:, :-1])[..., None, None]
+    is_step = (steps.abs() < FARTHEST_STEP).all(-1, keepdim=True) & both
     # A clip's mean: an object keeps its direction, and the error of single boxes averages out.
-    velocity = steps.masked_fill(~is_step, 0.0).sum(1, keepdim=True) / is_step.sum(1, keepdim=True).clamp(
-        min=1
-    )
-    velocity = 20 * velocity.expand_as(centre)
+    count = is_step.sum(1, keepdim=True).clamp(min=1)
+    velocity = 20 * (steps.masked_fill(~is_step, 0.0).sum(1, keepdim=True) / count).expand_as(centre)
     area = size.clamp(min=1e-3).log().sum(-1, keepdim=True) + 3
     return torch.cat((4 * centre - 2, area, velocity, velocity.abs()), -1)
