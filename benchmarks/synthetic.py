@@ -8,7 +8,8 @@ switches at a time; then ``cma_plus`` with further seeds. A run is ``fsrvos-trai
 scored with all controls. The first ``cma_plus`` is scored again with other numbers of support frames and clips.
 
 What is done lies below --out and is not done again: call it as often as you like, with a budget, or with Ctrl-C in
-between. Every call writes synthetic.json, synthetic.md and the plots below --results from all that is there.
+between. Every call writes synthetic.json, synthetic.md and the plots below --results from all that is there, and takes
+what that synthetic.json already tells of the runs it is asked for: results outlive --out, which is not in git.
 
 All variants share the small sizes of ``model=cma_plus``, the mask head's coordinates in 1/64 pixel (a fresh network
 cannot read pixels), masks learned at full size, pseudo-words, and twins (of a pair one episode for each object).
@@ -35,7 +36,7 @@ from typing import Any
 import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
-from synthetic_report import write_report
+from synthetic_report import portable, write_report
 
 from fsrvos.cli.common import build, config_directory, user_message
 from fsrvos.cli.progress import prepare
@@ -156,7 +157,7 @@ class Bench:
         if not trained.is_file():
             return
         record = json.loads(trained.read_text())
-        checkpoint = record["run"]
+        checkpoint = record.get("run")
         for frames, clips in SUPPORTS:
             name = f"{run.name}_frames{frames}_clips{clips}"
             settings = [
@@ -165,6 +166,11 @@ class Bench:
             ]  # fmt: skip
             asked = [*settings, record["settings"][-1]]  # the config that was trained
             if self.is_done(name, asked) or self.is_late(name):
+                continue
+            if checkpoint is None:
+                print(
+                    f"{name}: left out, the run is known from synthetic.json and its checkpoint is not here"
+                )
                 continue
             done = self.call("fsrvos-eval", name, settings)
             if done is not None:
@@ -186,12 +192,25 @@ class Bench:
         if not file.is_file():
             return False
         made_with = json.loads(file.read_text())["settings"]
-        if made_with != asked:
+        if portable(made_with) != portable(asked):
             other = sorted(set(made_with) ^ set(asked))
             raise UserError(
                 f"{file} was made with other settings ({', '.join(other)}); give another --out, or delete it"
             )
         return True
+
+    def recall(self, file: Path, runs: Sequence[Run], asked: Sequence[list[str]]) -> None:
+        """Makes records of what a synthetic.json tells of these runs, of the same settings and configs alone."""
+        wanted = {run.name: settings for run, settings in zip(runs, asked, strict=True)}
+        for record in json.loads(file.read_text()) if file.is_file() else ():
+            of = record.get("support_of")
+            name = of or Run(record["variant"], record["group"], record["seed"]).name
+            settings, whole = record["settings"], wanted.get(name)
+            if whole is None or (settings[-1] != whole[-1] if of else settings != portable(whole)):
+                continue
+            path = self.record(f"{of}_frames{record['frames']}_clips{record['clips']}" if of else name)
+            if not path.exists():
+                self.write(path, record)
 
     def is_late(self, name: str) -> bool:
         """Whether the budget is spent; says so."""
@@ -202,9 +221,11 @@ class Bench:
 
     def keep(self, name: str, asked: list[str], **found: Any) -> None:
         """Writes a record."""
-        record = {"settings": asked, "machine": machine(), "jobs": self.jobs, **found}
+        self.write(self.record(name), {"settings": asked, "machine": machine(), "jobs": self.jobs, **found})
+
+    def write(self, path: Path, record: dict[str, Any]) -> None:
         text = json.dumps(record, indent=1) + "\n"
-        replace_file(self.record(name), lambda file: file.write(text.encode()))
+        replace_file(path, lambda file: file.write(text.encode()))
 
 
 def machine() -> str:
@@ -258,6 +279,7 @@ def benchmark(arguments: argparse.Namespace) -> int:
     runs = plan(arguments.groups, arguments.variants, arguments.seeds)
     if not arguments.report_only:
         asked = [bench.asked(run) for run in runs]
+        bench.recall(arguments.results / "synthetic.json", runs, asked)
         for run, of_run in zip(
             runs, asked, strict=True
         ):  # before hours are spent beside one that does not belong

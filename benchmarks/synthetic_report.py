@@ -54,10 +54,14 @@ def slim(records: Iterable[Record]) -> list[Record]:
     """Records without the paths of this machine."""
     kept = []
     for record in records:
-        settings = [s for s in record["settings"] if not s.startswith(("data.root", "checkpoint"))]
-        kept.append({**record, "settings": settings})
+        kept.append({**record, "settings": portable(record["settings"])})
         kept[-1].pop("run", None)
     return kept
+
+
+def portable(settings: Iterable[str]) -> list[str]:
+    """Settings without the paths of this machine."""
+    return [setting for setting in settings if not setting.startswith(("data.root=", "checkpoint="))]
 
 
 def lines(

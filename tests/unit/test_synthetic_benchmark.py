@@ -123,3 +123,24 @@ def test_a_changed_config_is_another_run(tmp_path, monkeypatch):
     changed = bench("data.batch_size=4").asked(run)
     assert changed[:-1] == asked[:-1]
     assert changed[-1] != asked[-1]
+
+
+def test_results_outlive_the_runs(tmp_path):
+    bench = Bench(tmp_path / "out", 300, 1, ["data.root=/home/somebody/data"], float("inf"))
+    known, changed, missing = Run("cma_plus", 1, 0), Run("cma", 1, 0), Run("base", 1, 0)
+    runs = [known, changed, missing]
+    asked = [bench.asked(run) for run in runs]
+    records = [
+        {**record(run.variant, 0, 40.0), "settings": settings}
+        for run, settings in zip(runs[:2], asked[:2], strict=True)
+    ]
+    records[1]["settings"] = [*asked[1][:-1], "config=another"]
+    of_known = {**scored(5, 1, 45.0), "settings": ["conditions=[right]", "checkpoint=/run", asked[0][-1]]}
+    of_another = {**scored(3, 1, 45.0), "settings": ["conditions=[right]", "config=another"]}
+    write_report([*records, of_known, of_another], ["cma_plus", "cma"], tmp_path / "results")
+    bench.recall(tmp_path / "results" / "synthetic.json", runs, asked)
+    found = {path.name for path in (tmp_path / "out" / "records").iterdir()}
+    assert found == {"cma_plus_g1_s0.json", "cma_plus_g1_s0_frames5_clips1.json"}
+    assert bench.is_done(known.name, asked[0])
+    assert not bench.is_done(changed.name, asked[1])
+    bench.recall(tmp_path / "none.json", runs, asked)
