@@ -160,10 +160,7 @@ class Bench:
         checkpoint = record.get("run")
         for frames, clips in SUPPORTS:
             name = f"{run.name}_frames{frames}_clips{clips}"
-            settings = [
-                f"+data.support_frames={frames}", f"+data.support_clips={clips}", "conditions=[right]",
-                f"checkpoint={checkpoint}",
-            ]  # fmt: skip
+            settings = support_settings(frames, clips, checkpoint)
             asked = [*settings, record["settings"][-1]]  # the config that was trained
             if self.is_done(name, asked) or self.is_late(name):
                 continue
@@ -226,6 +223,12 @@ class Bench:
     def write(self, path: Path, record: dict[str, Any]) -> None:
         text = json.dumps(record, indent=1) + "\n"
         replace_file(path, lambda file: file.write(text.encode()))
+
+
+def support_settings(frames: int, clips: int, checkpoint: str | None) -> list[str]:
+    """Settings of fsrvos-eval for a test with so many support frames of so many clips."""
+    support = [f"+data.support_frames={frames}", f"+data.support_clips={clips}"]
+    return [*support, "evaluation.conditions=[right]", f"checkpoint={checkpoint}"]
 
 
 def machine() -> str:

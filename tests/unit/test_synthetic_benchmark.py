@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 from hydra import compose, initialize_config_dir
-from synthetic import VARIANTS, Bench, Run, main, plan
+from synthetic import VARIANTS, Bench, Run, main, plan, support_settings
 from synthetic_report import spread, write_report
 
 from fsrvos.cli.common import build, config_directory
@@ -59,6 +59,13 @@ def test_a_variant_turns_on_what_it_is_named_after():
         config = compose("train", ["experiment=demo", *VARIANTS["cma, mask_background"]])
     on = {key for key, value in config.model.items() if value is True}
     assert on == {"mask_background", "drop_class_heads"}
+
+
+def test_other_supports_are_settings_of_an_evaluation():
+    with initialize_config_dir(config_directory(), version_base="1.3"):
+        config = compose("eval", support_settings(3, 2, "run"))
+    assert (config.data.support_frames, config.data.support_clips) == (3, 2)
+    assert config.evaluation.conditions == ["right"]
 
 
 def test_the_best_variant_alone_gets_further_seeds():
