@@ -12,7 +12,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 CONTROL_NAMES = {"wrong_support": "wrong support", "no_support": "no support", "wrong_text": "wrong text"}
-BREAKDOWNS = {"per_category": "category", "per_kind": "kind of expression", "per_seed": "seed"}
+BREAKDOWNS = {
+    "per_category": "category",
+    "per_kind": "kind of expression",
+    "per_size": "object size",
+    "per_seed": "seed",
+}
 SCORE_HEADER = ("J", "F", "J&F")
 
 
@@ -44,7 +49,7 @@ def headline(results: Mapping[str, Any]) -> str:
 
 
 def markdown(results: Mapping[str, Any]) -> str:
-    """The report: headline with controls by both protocols, per category, per kind and per seed.
+    """The report: headline with controls by both protocols, statistics, per category, kind, object size and seed.
 
     Args:
         results: The content of results.json.
@@ -67,8 +72,10 @@ def markdown(results: Mapping[str, Any]) -> str:
     ]
     if results["controls"]:
         sections += ["## Controls", _control_table(results["controls"])]
+    if results.get("statistics"):  # those of before 2026-11-26 have none
+        sections += ["## Statistics", *_statistics(results["statistics"])]
     for key, title in BREAKDOWNS.items():
-        if results[key]:
+        if results.get(key):
             sections += [f"## Per {title}", _breakdown(title, results[key])]
     return "\n\n".join(sections) + "\n"
 
@@ -111,6 +118,23 @@ def _control_table(controls: Mapping[str, Any]) -> str:
         rows.append(row)
     header = ["control", "episodes", "J right", "J control", "drop", "F right", "F control", "drop"]
     return table(header, rows)
+
+
+def _statistics(of: Mapping[str, Any]) -> list[str]:
+    """DAVIS' statistics, then those of A2D and RefCOCO."""
+    davis = table(
+        ["measure", "recall", "decay"],
+        [[name, f"{of[f'{name}_recall']:.1f}", f"{of[f'{name}_decay']:.1f}"] for name in ("J", "F")],
+    )
+    names = [*(f"P@{threshold}" for threshold in of["precision"]), "mean IoU", "overall IoU"]
+    values = [*of["precision"].values(), of["mean_IoU"], of["overall_IoU"]]
+    ious = table(["over frames", *names], [["percent", *(f"{value:.1f}" for value in values)]])
+    words = (
+        "*recall*: frames above 0.5. *decay*: what a sequence loses from its first quarter to its last. Both are means "
+        "over (object, expression), as in DAVIS. *P@0.5*: frames whose IoU is above 0.5. *overall IoU*: all "
+        "intersections over all unions."
+    )
+    return [davis, ious, words]
 
 
 def _breakdown(title: str, parts: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from torch import Tensor
 from fsrvos.data.clip_draws import evaluation_windows
 from fsrvos.data.clips import native_masks
 from fsrvos.data.datamodule import EpisodeDataModule
-from fsrvos.engine.scores import CONDITIONS, FrameScore, paper_size, score_clip
+from fsrvos.engine.frame_scores import CONDITIONS, FrameScore, paper_size, score_clip
 from fsrvos.errors import UserError
 from fsrvos.models.cma import CMA
 from fsrvos.models.mask_head import STRIDE

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from fsrvos.engine.statistics import Statistics
 from fsrvos.report import replace_file
 
 
@@ -51,8 +52,10 @@ class Results:
     controls: dict[str, Control]
     per_category: dict[str, Scores]
     per_kind: dict[str, Scores]
+    per_size: dict[str, Scores]
     per_seed: dict[int, Scores]
     seconds: float
+    statistics: Statistics
 
     def to_dict(self) -> dict[str, Any]:
         """The content of results.json; ``report.markdown`` takes it too."""
@@ -62,12 +65,14 @@ class Results:
             "seeds": self.seeds,
             "standard": asdict(self.right.standard),
             "paper": asdict(self.right.paper),
+            "statistics": asdict(self.statistics),
             "controls": {
                 name: {**asdict(control.disturbed), "right_on_same": asdict(control.right_on_same)}
                 for name, control in self.controls.items()
             },
             "per_category": {name: _flat(scores) for name, scores in self.per_category.items()},
             "per_kind": {name: _flat(scores) for name, scores in self.per_kind.items()},
+            "per_size": {name: _flat(scores) for name, scores in self.per_size.items()},
             "per_seed": {str(seed): _flat(scores) for seed, scores in self.per_seed.items()},
             "episodes": self.right.episodes,
             "frames": self.right.frames,

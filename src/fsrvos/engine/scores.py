@@ -15,129 +15,22 @@ from __future__ import annotations
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
 
-from torch import Tensor
-from torch.nn.functional import interpolate
-
-from fsrvos.engine.metrics import contour_accuracy, region_similarity
+from fsrvos.data.annotation_files import natural
+from fsrvos.engine.frame_scores import CONTROLS, FrameScore
 from fsrvos.engine.results import Control, Results, Score, Scores
-from fsrvos.structures import EpisodeSpec
-
-CONTROLS = ("wrong_support", "no_support", "wrong_text")
-CONDITIONS = ("right", *CONTROLS)
-STANDARD_BOUND, PAPER_BOUND, PAPER_SHORT_SIDE = 0.008, 0.010, 360
-
-
-@dataclass(frozen=True, order=True)
-class FrameScore:
-    """The scores of one frame, in [0, 1], and all that says which frame it is.
-
-    Attributes:
-        condition: One of ``CONDITIONS``; a control keeps the ids of the episode that it disturbs.
-        seed: Seed of the test run (it draws the support videos).
-        category: Category of the query.
-        video: Query video.
-        object_id: Query object.
-        expression_id: Query expression; under ``wrong_text`` the one that was replaced.
-        frame: Frame name.
-        kind: Kind of expression, where the data set tells.
-        J: Standard protocol.
-        F: Standard protocol.
-        paper_J: Paper protocol.
-        paper_F: Paper protocol.
-    """
-
-    condition: str
-    seed: int
-    category: str
-    video: str
-    object_id: str
-    expression_id: str
-    frame: str
-    kind: str
-    J: float
-    F: float
-    paper_J: float
-    paper_F: float
-
-    @property
-    def episode(self) -> tuple[int, str, str, str, str]:
-        """What was asked, whatever the condition: (seed, category, video, object, expression)."""
-        return self.seed, self.category, self.video, self.object_id, self.expression_id
-
-    @property
-    def key(self) -> tuple[Any, ...]:
-        """What may be counted once only."""
-        return self.condition, *self.episode, self.frame
-
-
-def paper_size(height: int, width: int, short: int = PAPER_SHORT_SIDE) -> tuple[int, int]:
-    """(height, width) with the short side at ``short``, the long one at ``int(short * long / short0)``."""
-    if height <= width:
-        return short, int(short * width / height)
-    return int(short * height / width), short
-
-
-def paper_truth(truth: Tensor) -> Tensor:
-    """Truth as the paper protocol sees it: resized bilinearly, then above one half.
-
-    Args:
-        truth: (T, H0, W0) bool, native size.
-
-    Returns:
-        (T, h, w) bool, ``(h, w) = paper_size(H0, W0)``.
-    """
-    size = paper_size(*truth.shape[-2:])
-    return interpolate(truth[:, None].float(), size, mode="bilinear", align_corners=False)[:, 0] > 0.5
-
-
-def score_clip(
-    spec: EpisodeSpec,
-    prediction: Tensor,
-    truth: Tensor,
-    paper_prediction: Tensor,
-    *,
-    condition: str,
-    seed: int,
-    kind: str = "",
-) -> list[FrameScore]:
-    """Scores the frames of an episode, or of one window of it, by both protocols.
-
-    Args:
-        spec: The episode as drawn; ``spec.query.frames`` names the T frames given here.
-        prediction: (T, H0, W0) bool, native size.
-        truth: (T, H0, W0) bool, native size.
-        paper_prediction: (T, h, w) bool, ``(h, w) = paper_size(H0, W0)``.
-        condition: One of ``CONDITIONS``.
-        seed: Seed of the test run.
-        kind: Kind of expression, where the data set tells.
-
-    Returns:
-        T records.
-
-    Raises:
-        ValueError: shapes, number of frames or condition do not fit.
-    """
-    if condition not in CONDITIONS:
-        raise ValueError(f"condition must be one of {', '.join(CONDITIONS)}, got {condition!r}")
-    if len(spec.query.frames) != len(truth):
-        raise ValueError(
-            f"{spec.query.video}: {len(spec.query.frames)} frames named, {len(truth)} masks given"
-        )
-    resized = paper_truth(truth)
-    columns = (
-        region_similarity(prediction, truth),
-        contour_accuracy(prediction, truth, STANDARD_BOUND),
-        region_similarity(paper_prediction, resized),
-        contour_accuracy(paper_prediction, resized, PAPER_BOUND),
-    )
-    query = spec.query
-    which = (condition, seed, spec.category, query.video, query.object_id, query.expression_id)
-    rows = zip(query.frames, *(column.tolist() for column in columns), strict=True)
-    return [FrameScore(*which, frame, kind, *scores) for frame, *scores in rows]
+from fsrvos.engine.statistics import (
+    SIZES,
+    THRESHOLDS,
+    Statistics,
+    decay,
+    overall_iou,
+    precision,
+    recall,
+    size_of,
+)
 
 
 def aggregate(
@@ -159,6 +52,7 @@ def aggregate(
     if not right:
         raise ValueError("no frame was scored with the right support and text")
     kinds = _grouped((record for record in right if record.kind), lambda record: record.kind)
+    sizes = _by_size(right)
     return Results(
         experiment=experiment,
         group=group,
@@ -167,8 +61,10 @@ def aggregate(
         controls={name: _control(by_condition[name], right) for name in CONTROLS if name in by_condition},
         per_category={k: scores(v) for k, v in _grouped(right, lambda record: record.category).items()},
         per_kind={k: scores(v) for k, v in kinds.items()},
+        per_size={size: scores(sizes[size]) for size in SIZES if size in sizes},
         per_seed={k: scores(v) for k, v in _grouped(right, lambda record: record.seed).items()},
         seconds=seconds,
+        statistics=statistics(right),
     )
 
 
@@ -193,6 +89,41 @@ def scores(records: Sequence[FrameScore]) -> Scores:
         episodes=len({record.episode for record in records}),
         frames=len(records),
     )
+
+
+def statistics(records: Sequence[FrameScore]) -> Statistics:
+    """What papers report beside the mean, on records of one condition, each counted once."""
+    seeds = _grouped(records, lambda record: record.seed).values()
+    found = [_statistics(of_seed) for of_seed in seeds]
+    mean = {name: 100 * fmean(of_seed[name] for of_seed in found) for name in found[0]}
+    by_threshold = {str(threshold): mean.pop(f"P@{threshold}") for threshold in THRESHOLDS}
+    return Statistics(**mean, precision=by_threshold)
+
+
+def _statistics(records: Sequence[FrameScore]) -> dict[str, float]:
+    """The fields of ``Statistics`` for one seed, in [0, 1], with P@THRESHOLD for each precision."""
+    sequences = [
+        sorted(frames, key=lambda record: natural(record.frame))
+        for frames in _grouped(records, lambda record: record.episode).values()
+    ]
+    davis = {
+        f"{measure}_{name}": fmean(
+            of([getattr(record, measure) for record in frames]) for frames in sequences
+        )
+        for measure in ("J", "F")
+        for name, of in (("recall", recall), ("decay", decay))
+    }
+    ious = [record.J for record in records]
+    overall = overall_iou([record.intersection for record in records], [record.union for record in records])
+    precisions = {f"P@{threshold}": precision(ious, threshold) for threshold in THRESHOLDS}
+    return {**davis, "mean_IoU": fmean(ious), "overall_IoU": overall, **precisions}
+
+
+def _by_size(records: Sequence[FrameScore]) -> dict[str, list[FrameScore]]:
+    """Records by the mean size of the object in its episode."""
+    episodes = _grouped(records, lambda record: record.episode)
+    sizes = {episode: size_of([frame.share for frame in frames]) for episode, frames in episodes.items()}
+    return _grouped(records, lambda record: sizes[record.episode])
 
 
 def _standard(records: Iterable[FrameScore]) -> tuple[float, float]:

@@ -11,7 +11,7 @@ from zoo import write, zoo
 from fsrvos.data.datamodule import EpisodeDataModule
 from fsrvos.data.transforms import TestTransform as SizeTransform
 from fsrvos.engine.evaluation import evaluate, mask_logits, planned, segment_video
-from fsrvos.engine.scores import CONDITIONS
+from fsrvos.engine.frame_scores import CONDITIONS
 from fsrvos.errors import UserError
 from fsrvos.structures import Batch, Segmentation
 

@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
+from fsrvos.engine.frame_scores import FrameScore, paper_size, paper_truth, score_clip
 from fsrvos.engine.metrics import contour_accuracy, region_similarity
 from fsrvos.engine.results import save_results
-from fsrvos.engine.scores import FrameScore, aggregate, count_once, paper_size, paper_truth, score_clip
+from fsrvos.engine.scores import aggregate, count_once
 from fsrvos.structures import ClipSpec, EpisodeSpec
 
 
@@ -21,11 +22,14 @@ def _one_thread():
     torch.set_num_threads(before)
 
 
-def frames(J, *, category="dog", video="a", expression="0", condition="right", seed=0, kind="", F=None):
+def frames(
+    J, *, category="dog", video="a", expression="0", condition="right", seed=0, kind="", F=None, share=0.01
+):
     """Records of one episode from its J frame by frame; F is J + 0.1, the paper's are half of both."""
     F = [value + 0.1 for value in J] if F is None else F
+    which = (condition, seed, category, video, "1", expression)
     return [
-        FrameScore(condition, seed, category, video, "1", expression, f"{t:05d}", kind, j, f, j / 2, f / 2)
+        FrameScore(*which, f"{t:05d}", kind, j, f, j / 2, f / 2, round(100 * j), 100, share)
         for t, (j, f) in enumerate(zip(J, F, strict=True))
     ]
 
@@ -69,6 +73,61 @@ def test_breakdowns_by_hand():
     assert results["per_kind"]["color"]["J"] == pytest.approx(60)
     assert results["per_seed"]["0"]["J"] == pytest.approx(60)
     assert of(frames([0.5]))["per_kind"] == {}
+
+
+def test_statistics_by_hand():
+    J = [0.9, 0.9, 0.6, 0.55, 0.5, 0.3, 0.2, 0.1]
+    results = of([*frames(J), *frames([0.8], video="b")])
+    found = results["statistics"]
+    # Four of eight are above 0.5 (0.5 itself is not), and the one of the other sequence.
+    assert found["J_recall"] == pytest.approx((50 + 100) / 2)
+    # The official borders of eight frames: round(1, 2.75, 4.5, 6.25, 8) - 1 = 0, 2, 4 (half up), 5, 7; both ends in.
+    first, last = (0.9 + 0.9 + 0.6) / 3, (0.3 + 0.2 + 0.1) / 3
+    assert found["J_decay"] == pytest.approx(100 * (first - last) / 2)
+    assert found["F_decay"] == pytest.approx(found["J_decay"])
+    assert found["F_recall"] == pytest.approx((5 / 8 + 1) / 2 * 100)
+    assert found["precision"] == pytest.approx(
+        {"0.5": 500 / 9, "0.6": 300 / 9, "0.7": 300 / 9, "0.8": 200 / 9, "0.9": 0}
+    )
+    assert found["mean_IoU"] == pytest.approx(100 * (sum(J) + 0.8) / 9)
+    assert found["overall_IoU"] == pytest.approx(100 * (sum(J) + 0.8) / 9, abs=0.06)
+
+
+def test_overall_iou_weighs_by_area():
+    small, large = frames([0.5])[0], frames([0.25], video="b")[0]
+    records = [
+        replace(small, intersection=5, union=10),
+        replace(large, intersection=100, union=400),
+    ]
+    assert of(records)["statistics"]["overall_IoU"] == pytest.approx(100 * 105 / 410)
+    assert of(records)["statistics"]["mean_IoU"] == pytest.approx(37.5)
+    empty = [replace(record, intersection=0, union=0) for record in records]
+    assert of(empty)["statistics"]["overall_IoU"] == 100
+
+
+def test_statistics_of_seeds_are_averaged():
+    records = [*frames([0.9, 0.9]), *frames([0.1], seed=1), *frames([0.9], video="b", seed=1)]
+    assert of(records)["statistics"]["J_recall"] == pytest.approx((100 + 50) / 2)
+
+
+def test_frames_are_in_their_natural_order():
+    numbered = [replace(r, frame=str(t), J=1 - t / 11) for t, r in enumerate(frames([0.0] * 12))]
+    # As text, "10" and "11" come before "2". Borders of 12: round(1, 3.75, 6.5, 9.25, 12) - 1 = 0, 3, ..., 8, 11.
+    assert of(numbered)["statistics"]["J_decay"] == pytest.approx(100 * (8 / 11))
+
+
+def test_object_sizes():
+    records = [
+        *frames([0.2, 0.2], share=0.001),
+        *frames([0.4], video="b", share=0.01),
+        *frames([0.6], video="c", share=0.03),
+        *[replace(r, share=s) for r, s in zip(frames([0.8] * 3, video="d"), (0.0, 0.0, 0.04), strict=True)],
+    ]
+    sizes = of(records)["per_size"]
+    assert list(sizes) == ["small", "medium", "large"]
+    assert [sizes[size]["J"] for size in sizes] == pytest.approx([20, 40, 70])
+    assert [sizes[size]["episodes"] for size in sizes] == [1, 1, 2]
+    assert list(of(frames([0.5], share=0.0))["per_size"]) == ["small"]
 
 
 def test_seeds_are_averaged_last():
@@ -197,6 +256,9 @@ def test_score_clip():
     assert first.paper_J == pytest.approx(region_similarity(paper, resized)[0].item(), abs=1e-4)
     assert first.paper_F == contour_accuracy(paper, paper_truth(truth), 0.010)[0].item()
     assert first.paper_F != contour_accuracy(paper, paper_truth(truth), 0.008)[0].item()
+    overlap = (prediction[0] & truth[0]).sum().item(), (prediction[0] | truth[0]).sum().item()
+    assert (first.intersection, first.union) == overlap
+    assert first.share == pytest.approx(truth[0].sum().item() / (90 * 120))
     assert (records[1].J, records[1].F, records[1].paper_J, records[1].paper_F) == (1, 1, 1, 1)
 
 
