@@ -1,12 +1,15 @@
 """The two commands end to end: what they print, what they write, and that their numbers hold."""
 
 import json
+import os
 import re
+import shutil
 import subprocess
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from commands import BIN, run
 from PIL import Image
 
@@ -106,7 +109,7 @@ def test_smoke_writes_everything(smoke):
 def test_eval_gives_the_numbers_of_training(smoke, place, monkeypatch, capfd):
     _, folder = smoke
     again = place / "outputs" / "again"
-    arguments = [f"checkpoint={folder}", "evaluation.save_masks=true", f"hydra.run.dir={again}"]
+    arguments = [f"checkpoint={folder}", "save_masks=true", f"hydra.run.dir={again}"]
     done = run(eval_command.main, arguments, place, monkeypatch, capfd)
     assert done.code == 0
     trained, scored = results_of(folder), results_of(again)
@@ -124,7 +127,7 @@ def check_masks(folder, data, results):
     expressions = json.loads(
         (data.parent / "meta_expressions" / "train" / "meta_expressions.json").read_text()
     )["videos"]
-    scores, files = {}, sorted((folder / "masks" / "seed0").glob("*/*/*.png"))
+    scores, files = {}, sorted((folder / "predictions" / "seed0" / "Annotations").glob("*/*/*.png"))
     assert len(files) == results["frames"]
     for file in files:
         expression, video = file.parent.name, file.parent.parent.name
@@ -143,6 +146,72 @@ def check_masks(folder, data, results):
     for category, similarity in per_category.items():
         assert results["per_category"][category]["J"] == pytest.approx(100 * similarity)
     assert results["standard"]["J"] == pytest.approx(100 * np.mean(list(per_category.values())))
+
+
+def test_predictions_on_disk_give_the_same_numbers(smoke, place, monkeypatch, capfd):
+    """Written above, scored from PNG and from COCO RLE: the standard protocol to the last digit."""
+    again = place / "outputs" / "again"
+    expected = results_of(again)
+    for number, source in enumerate((again, again / "predictions" / "seed0" / "predictions.json")):
+        scored = place / "outputs" / f"scored{number}"
+        done = run(
+            eval_command.main, [f"predictions={source}", f"hydra.run.dir={scored}"], place, monkeypatch, capfd
+        )
+        assert done.code == 0, done.err
+        results = results_of(scored)
+        for key in ("standard", "statistics", "per_size", "episodes", "frames", "seeds", "experiment"):
+            found, wanted = results[key], expected[key]
+            if key == "per_size":
+                found, wanted = ({s: of["J"] for s, of in sizes.items()} for sizes in (found, wanted))
+            assert found == wanted, key
+        # Resized masks here, resized logits there.
+        assert results["paper"]["J"] == pytest.approx(expected["paper"]["J"], abs=1)
+        assert results["controls"] == {}
+        assert (scored / "contact_sheet.png").is_file()
+
+
+def test_missing_predictions_are_listed(smoke, place, monkeypatch, capfd):
+    again = place / "outputs" / "again"
+    folder = place / "part"
+    shutil.copytree(again / "predictions" / "seed0", folder / "seed0")
+    lost = sorted((folder / "seed0" / "Annotations").glob("*/*/00002.png"))[:3]
+    for file in lost:
+        file.unlink()
+    config = yaml.safe_load((again / "config.yaml").read_text())
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    done = run(eval_command.main, [f"predictions={folder}", "hydra.run.dir=lost"], place, monkeypatch, capfd)
+    assert done.code == 2
+    (line,) = done.complaints
+    assert "3 frames of 3 expressions are missing" in line
+    listed = (place / "lost" / "missing.txt").read_text().splitlines()
+    assert sorted(listed) == [str(file.relative_to(folder).with_suffix("")) for file in lost]
+    assert all(entry.rsplit("/", 1)[0] in line for entry in listed)
+
+
+def test_any_number_of_processes_gives_identical_numbers(smoke, place):
+    """Two and three processes with gloo against one, the same number of threads in each."""
+    _, folder = smoke
+    found = {}
+    for processes in (1, 2, 3):
+        name = f"processes{processes}"
+        done = subprocess.run(
+            [BIN / "fsrvos-eval", f"checkpoint={folder}", f"processes={processes}", f"hydra.run.dir={name}",
+             "evaluation.conditions=[right,wrong_text]", "save_masks=true"],
+            cwd=place, capture_output=True, text=True, timeout=600, check=False,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("unseen categories") == 1
+        results = results_of(place / name)
+        results.pop("seconds")
+        masks = {
+            p.relative_to(place / name): p.read_bytes() for p in (place / name / "predictions").rglob("*.*")
+        }
+        sheet = (place / name / "contact_sheet.png").read_bytes()
+        found[processes] = results, masks, sheet
+    assert found[1][0]["episodes"] == 24
+    assert len(found[1][1]) == 24 * 4 + 1
+    assert found[1] == found[2] == found[3]
 
 
 def test_resuming_goes_on_where_training_stopped(smoke, place, monkeypatch, capfd):

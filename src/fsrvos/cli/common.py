@@ -75,7 +75,7 @@ def hydra_command(config_name: str, task: Callable[[DictConfig], Any]) -> None:
         config_name: Main config, such as ``"train"``.
         task: What to do with the composed config.
     """
-    _speak_plainly()
+    speak_plainly()
     # Hydra then raises its own errors, which are told here, instead of printing half a traceback.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
 
@@ -94,7 +94,7 @@ def hydra_command(config_name: str, task: Callable[[DictConfig], Any]) -> None:
         raise
 
 
-def _speak_plainly() -> None:
+def speak_plainly() -> None:
     """Warnings become one line; what Lightning says at every start, whatever one does, is left out."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     for noise in (

@@ -51,7 +51,7 @@ def train(config: DictConfig) -> None:
             if learned is not None
             else "by heart: not validated"
         )
-    if config.evaluate and trainer.is_global_zero:
+    if config.evaluate:
         device = module.device if module.device.type != "cpu" else trainer.strategy.root_device
         score(module.model, data, config, folder, device)
 

@@ -13,7 +13,9 @@ from torch import Tensor
 from fsrvos.data.clip_draws import evaluation_windows
 from fsrvos.data.clips import native_masks
 from fsrvos.data.datamodule import EpisodeDataModule
-from fsrvos.engine.frame_scores import CONDITIONS, FrameScore, paper_size, score_clip
+from fsrvos.engine.frame_scores import CONDITIONS, FrameScore, paper_size, paper_truth, score_clip
+from fsrvos.engine.predictions import Predictions
+from fsrvos.engine.processes import share
 from fsrvos.errors import UserError
 from fsrvos.models.cma import CMA
 from fsrvos.models.mask_head import STRIDE
@@ -27,17 +29,19 @@ class Trial:
     Attributes:
         condition: One of ``CONDITIONS``.
         spec: The episode as drawn, before a control disturbed it.
-        batch: What the network saw: one episode.
         masks: (T, H0, W0) bool at native size.
         truth: (T, H0, W0) bool at native size.
+        batch: What the network saw: one episode; None of predictions made elsewhere.
+        score: Mean class probability of the chosen queries.
         records: T frame scores.
     """
 
     condition: str
     spec: EpisodeSpec
-    batch: Batch
     masks: Tensor
     truth: Tensor
+    batch: Batch | None = None
+    score: float = 1.0
     records: list[FrameScore] = field(default_factory=list)
 
     @property
@@ -75,7 +79,7 @@ def evaluate(
     device: str | torch.device = "cpu",
     on_trial: Callable[[int, int], None] | None = None,
 ) -> Iterator[Trial]:
-    """Segments and scores every test episode of every seed under every condition.
+    """Segments and scores every test episode of every seed under every condition, this process' share of them.
 
     Args:
         model: The network; left in evaluation mode.
@@ -88,25 +92,69 @@ def evaluate(
         Trials in the order of ``planned``.
     """
     model = model.to(device).eval()
-    plan = planned(data, conditions)
+    plan = share(planned(data, conditions))
     loader = data.episode_loader([shown for _, _, shown in plan])
     for done, ((condition, spec, _), batch) in enumerate(zip(plan, loader, strict=True), start=1):
         native = batch.native_sizes[0]
-        logits, paper_logits = segment_video(
-            model, batch.to(device), data.window, [native, paper_size(*native)]
-        )
-        truth = native_masks(data.annotations, spec.query)
-        kind = data.annotations.expression(spec.query.video, spec.query.expression_id).kind or ""
-        trial = Trial(condition, spec, batch, logits > 0, truth)
-        trial.records = score_clip(
-            spec, trial.masks, truth, paper_logits > 0, condition=condition, seed=spec.seed, kind=kind
-        )
+        found = segment_video(model, batch.to(device), data.window, [native, paper_size(*native)])
+        masks, paper_masks = (logits > 0 for logits in found.logits)
+        trial = Trial(condition, spec, masks, native_masks(data.annotations, spec.query), batch, found.score)
+        trial.records = scored(data, trial, paper_masks)
         if on_trial is not None:
             on_trial(done, len(plan))
         yield trial
 
 
-def segment_video(model: CMA, batch: Batch, window: int, sizes: list[tuple[int, int]]) -> list[Tensor]:
+def evaluate_predictions(
+    predictions: Predictions, data: EpisodeDataModule, on_trial: Callable[[int, int], None] | None = None
+) -> Iterator[Trial]:
+    """Scores masks on disk on every test episode of every seed, this process' share of them.
+
+    By the paper protocol they are resized as the truth is; a network's own masks come from its logits there, so that
+    column may differ a little from that of ``evaluate``. The standard protocol's does not.
+
+    Args:
+        predictions: The masks.
+        data: Says what is tested.
+        on_trial: Told (done, total) after every trial.
+
+    Yields:
+        Trials under the condition "right", in the order of ``planned``.
+    """
+    plan = share(planned(data, ["right"]))
+    for done, (condition, spec, _) in enumerate(plan, start=1):
+        truth = native_masks(data.annotations, spec.query)
+        height, width = truth.shape[-2:]
+        trial = Trial(condition, spec, predictions.read(spec, (height, width)), truth)
+        trial.records = scored(data, trial, paper_truth(trial.masks))
+        if on_trial is not None:
+            on_trial(done, len(plan))
+        yield trial
+
+
+def scored(data: EpisodeDataModule, trial: Trial, paper_masks: Tensor) -> list[FrameScore]:
+    """The frame scores of a trial; ``paper_masks`` (T, h, w) bool are at the size of the paper protocol."""
+    spec = trial.spec
+    kind = data.annotations.expression(spec.query.video, spec.query.expression_id).kind or ""
+    return score_clip(
+        spec, trial.masks, trial.truth, paper_masks, condition=trial.condition, seed=spec.seed, kind=kind
+    )
+
+
+@dataclass
+class SegmentedVideo:
+    """What a network found in a whole video.
+
+    Attributes:
+        logits: Mask logits (T, H, W) on the CPU, one for each size asked for.
+        score: Mean class probability of the chosen queries, over the frames.
+    """
+
+    logits: list[Tensor]
+    score: float
+
+
+def segment_video(model: CMA, batch: Batch, window: int, sizes: list[tuple[int, int]]) -> SegmentedVideo:
     """Segments a whole video window by window; each window chooses its own query (model.md section 10).
 
     Args:
@@ -114,18 +162,16 @@ def segment_video(model: CMA, batch: Batch, window: int, sizes: list[tuple[int, 
         batch: One episode with all frames of its video.
         window: Frames at once.
         sizes: (H, W) of the results wanted.
-
-    Returns:
-        Mask logits (T, H, W) on the CPU, one for each size.
     """
-    clip = batch.query
+    clip, total = batch.query, 0.0
     results: list[list[Tensor]] = [[] for _ in sizes]
     for cut in evaluation_windows(clip.frames.shape[1], window):
         part = replace(clip, frames=clip.frames[:, cut], padding_mask=clip.padding_mask[:, cut])
         segmentation = model.segment(part, batch.support)
+        total += segmentation.scores.item() * part.frames.shape[1]
         for size, result in zip(sizes, results, strict=True):
             result.append(mask_logits(segmentation, part, [size])[0].cpu())
-    return [torch.cat(result) for result in results]
+    return SegmentedVideo([torch.cat(result) for result in results], total / clip.frames.shape[1])
 
 
 def mask_logits(segmentation: Segmentation, clip: Clip, sizes: list[tuple[int, int]]) -> list[Tensor]:

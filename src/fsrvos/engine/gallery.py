@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,7 +13,23 @@ from fsrvos.contact_sheet import PREDICTION, TRUTH, SheetRow
 from fsrvos.data.clips import read_clip
 from fsrvos.data.datamodule import EpisodeDataModule
 from fsrvos.engine.evaluation import Trial
+from fsrvos.engine.processes import gather
 from fsrvos.pictures import overlay
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One episode that is shown.
+
+    Attributes:
+        index: Its place in the test.
+        name: Name of its picture, without suffix.
+        row: Its row on the contact sheet.
+    """
+
+    index: int
+    name: str
+    row: SheetRow
 
 
 class Gallery:
@@ -22,43 +38,32 @@ class Gallery:
     Args:
         data: Where the frames are read.
         rows: How many episodes to keep.
+        with_support: Whether the support is shown; of predictions made elsewhere it is not known.
     """
 
-    def __init__(self, data: EpisodeDataModule, rows: int) -> None:
-        self.data, self.rows = data, rows
+    def __init__(self, data: EpisodeDataModule, rows: int, with_support: bool = True) -> None:
+        self.data, self.rows, self.with_support = data, rows, with_support
         seed = data.test_seeds[0]
         self._wanted = {spec.index for spec in data.test_episodes(seed).subset(rows)}
         self._seed = seed
-        self.trials: list[Trial] = []
+        self._shown: list[Shown] = []
 
     def offer(self, trial: Trial) -> None:
         """Keeps a trial if it is one of those that are shown."""
         if trial.condition == "right" and trial.spec.seed == self._seed and trial.spec.index in self._wanted:
-            self.trials.append(trial)
-
-    def sheet_rows(self) -> list[SheetRow]:
-        """Rows of the contact sheet."""
-        return [self._row(trial) for trial in self.trials]
-
-    def overlays(self) -> Iterator[tuple[str, Image.Image]]:
-        """One picture an episode, named by it: its frames, truth above prediction."""
-        for trial, row in zip(self.trials, self.sheet_rows(), strict=True):
-            strips = [
-                np.concatenate(
-                    [
-                        overlay(frame, mask, colours=[colour])
-                        for frame, mask in zip(row.query_frames, masks, strict=True)
-                    ],
-                    axis=1,
-                )
-                for masks, colour in ((row.truth, TRUTH), (row.prediction, PREDICTION))
-            ]
             query = trial.spec.query
-            name = f"{query.video}_{query.expression_id}.png"
-            yield name, Image.fromarray(np.concatenate(strips, axis=0))
+            self._shown.append(
+                Shown(trial.spec.index, f"{query.video}_{query.expression_id}", self._row(trial))
+            )
+
+    def gathered(self) -> list[Shown]:
+        """What all processes kept, in the order of the test. Every process must call it."""
+        return sorted(gather(self._shown), key=lambda shown: shown.index)
 
     def _row(self, trial: Trial) -> SheetRow:
         spec, annotations = trial.spec, self.data.annotations
+        if not self.with_support:
+            spec = replace(spec, support=())
         query = read_clip(annotations, spec.query)
         support = [read_clip(annotations, clip) for clip in spec.support]
         return SheetRow(
@@ -72,6 +77,21 @@ class Gallery:
             kind=trial.records[0].kind,
             J=trial.similarity,
         )
+
+
+def strip(row: SheetRow) -> Image.Image:
+    """All frames of an episode side by side, truth above prediction."""
+    strips = [
+        np.concatenate(
+            [
+                overlay(frame, mask, colours=[colour])
+                for frame, mask in zip(row.query_frames, masks, strict=True)
+            ],
+            axis=1,
+        )
+        for masks, colour in ((row.truth, TRUTH), (row.prediction, PREDICTION))
+    ]
+    return Image.fromarray(np.concatenate(strips, axis=0))
 
 
 def _frames(frames: Tensor) -> list[np.ndarray]:

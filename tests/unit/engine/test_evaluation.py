@@ -37,7 +37,7 @@ def test_a_video_is_cut_into_windows(frames, lengths):
     clip.frames[:] = torch.arange(frames)[:, None, None, None].float()
     support = make_support(size=(8, 12))
     model = Recorder()
-    small, large = segment_video(model, Batch(clip, support, None), 10, [(4, 6), (16, 20)])
+    small, large = segment_video(model, Batch(clip, support, None), 10, [(4, 6), (16, 20)]).logits
     assert [len(numbers) for numbers, _, _ in model.calls] == lengths
     assert [number for numbers, _, _ in model.calls for number in numbers] == list(range(frames))
     assert [length for _, length, _ in model.calls] == lengths
