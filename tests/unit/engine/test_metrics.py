@@ -303,3 +303,23 @@ def test_parity_script_tells_what_is_off(tmp_path, capsys):
         parity.check(tmp_path)
     with pytest.raises(parity.UserError, match=r"must hold golden\.csv"):
         parity.check(tmp_path / "nothing")
+
+
+def test_speed_script_times_equal_scores(capsys, tmp_path):
+    speed = SimpleNamespace(**runpy.run_path(str(PROJECT / "benchmarks" / "metric_speed.py")))
+    assert speed.main(["--rounds", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "18 frames of 854 x 480" in out
+    assert "ratio" in out
+    assert speed.main(["--root", str(tmp_path)]) == 2
+
+
+def test_the_straightforward_version_is_the_definition():
+    speed = SimpleNamespace(**runpy.run_path(str(PROJECT / "benchmarks" / "metric_speed.py")))
+    random = np.random.default_rng(3)
+    for _ in range(30):
+        size = random.integers(1, 14, 2)
+        prediction, truth = random.random((2, *size)) > 0.6
+        assert speed.straightforward(prediction, truth) == pytest.approx(
+            brute_force(prediction, truth, 0.008)
+        )
