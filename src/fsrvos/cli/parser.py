@@ -22,12 +22,11 @@ def run_command(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> 
     """Parses arguments and calls ``arguments.run(arguments)``, which each subcommand sets.
 
     Returns:
-        The exit code: 0, or 2 for bad input, which is told in one line on stderr.
+        The exit code: what ``run`` returns, 0 for None, or 2 for bad input, which is told in one line on stderr.
     """
     arguments = parser.parse_args(argv)
     try:
-        arguments.run(arguments)
+        return arguments.run(arguments) or 0
     except UserError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2
-    return 0
