@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from fsrvos.errors import UserError
+
+_BROKEN_PIPE = 128 + 13  # as a shell tells of a program that SIGPIPE ended
 
 
 class Parser(argparse.ArgumentParser):
@@ -26,7 +29,12 @@ def run_command(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> 
     """
     arguments = parser.parse_args(argv)
     try:
-        return arguments.run(arguments) or 0
+        code = arguments.run(arguments) or 0
+        sys.stdout.flush()
     except UserError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # who read this, such as `head`, has gone; nor may Python flush to it at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    return code

@@ -13,6 +13,8 @@ from fsrvos.errors import UserError
 LAYOUTS = ("auto", *FOLDERS)
 _IMAGE_FOLDERS = ("JPEGImages", "Images")
 _METAS = ("meta.json", "train.json")
+# Splits that are recognised without expressions, too; any other name needs meta_expressions/NAME.
+_SPLIT_NAMES = ("train", "valid", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,8 @@ def find(root: Path, layout: str = "auto") -> DataSet | None:
     if layout not in LAYOUTS:
         raise UserError(f"layout must be one of {', '.join(LAYOUTS)}, got {layout!r}")
     # The parent comes first: in a `train` alone, JSON and frames stand as in a SAIL-VOS.
-    bases = [base for base in (root.absolute().parent, root) if base == root or _has_split(base, root.name)]
+    place = root.absolute()
+    bases = [place.parent, root] if _has_split(place.parent, place.name) else [root]
     for base in bases:
         found = _data_set(base, layout)
         if found is not None:
@@ -115,7 +118,8 @@ def _best(base: Path, layout: str, at_root: bool = False) -> Split:
 def _splits(base: Path) -> tuple[Split, ...]:
     """The splits in folders of their own, of which at least one part is there."""
     names = {path.parent.name for path in base.glob("meta_expressions/*/meta_expressions.json")}
-    names |= {path.parent.name for part in (*_IMAGE_FOLDERS, *_METAS) for path in base.glob(f"*/{part}")}
+    parts = (*_IMAGE_FOLDERS, *_METAS)
+    names |= {name for name in _SPLIT_NAMES if any((base / name / part).exists() for part in parts)}
     return tuple(
         Split(
             name,
@@ -123,7 +127,7 @@ def _splits(base: Path) -> tuple[Split, ...]:
             base / "meta_expressions" / name / "meta_expressions.json",
             base / name,
         )
-        for name in sorted(names - {"meta_expressions"}, key=lambda name: (name != "train", name))
+        for name in sorted(names, key=lambda name: (name != "train", name))
     )
 
 
@@ -135,6 +139,6 @@ def _is_sail(base: Path, split: Split) -> bool:
         try:
             for video in json.loads(meta.read_bytes())["videos"].values():
                 categories |= {thing["category"] for thing in video["objects"].values()}
-        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError):
             continue  # missing or broken, which the checks will tell
     return "car" in categories and categories <= set(SAIL_VOS_CATEGORIES)

@@ -58,7 +58,12 @@ def _colours_of(statistics: Statistics) -> dict[str, str]:
 def _category_bars(axes: Any, shown: dict[str, dict[str, Any]], what: str, colours: dict[str, str]) -> None:
     names = list(shown)
     counts = [shown[name][what] for name in names]
-    axes.barh(range(len(names)), counts, color=[colours[name] for name in names], height=0.75)
+    axes.barh(
+        range(len(names)),
+        counts,
+        color=[colours[name] for name in names],
+        height=0.75 if len(names) > 8 else 0.45,
+    )
     axes.set_yticks(range(len(names)), names, fontsize=8)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlim(0, 1.18 * max(counts))
@@ -91,7 +96,7 @@ def _size_histogram(axes: Any, statistics: Statistics, colours: dict[str, str]) 
     """Mean share of the frame of every object, stacked by group."""
     parts = list(statistics.groups.values()) or [statistics.total]
     sizes = [[100 * thing.size for thing in row.objects if thing.size] for row in parts]
-    edges = np.geomspace(0.01, 100, 25)
+    edges = np.geomspace(0.01, 100, 41)
     flat = [min(max(size, edges[0]), edges[-1]) for part in sizes for size in part]
     axes.hist(
         [np.clip(part, edges[0], edges[-1]) for part in sizes],
@@ -104,8 +109,9 @@ def _size_histogram(axes: Any, statistics: Statistics, colours: dict[str, str]) 
     axes.set_xticks(ticks, [f"{tick:g} %" for tick in ticks])
     if flat:
         middle = float(np.median(flat))
+        axes.set_ylim(0, 1.2 * axes.get_ylim()[1])
         axes.axvline(middle, color=_GREY, linestyle="--", linewidth=1)
-        axes.text(middle, 0.94 * axes.get_ylim()[1], f" median {middle:.1f} %", fontsize=8, color=_GREY)
+        axes.text(middle, 0.91 * axes.get_ylim()[1], f" median {middle:.1f} %", fontsize=8, color=_GREY)
     axes.set_title("object size, share of the frame (mean over its visible frames)", fontsize=10)
     axes.set_ylabel("objects", fontsize=9)
     _tidy(axes, "y")
@@ -113,9 +119,9 @@ def _size_histogram(axes: Any, statistics: Statistics, colours: dict[str, str]) 
 
 def _length_histogram(axes: Any, row: Row) -> None:
     lengths = words_histogram(row)
-    axes.bar(list(lengths), list(lengths.values()), width=0.85, color=_COLOURS[0])
+    axes.bar(list(lengths), list(lengths.values()), width=0.85, color=_GREY)
     average = sum(words * number for words, number in lengths.items()) / sum(lengths.values())
-    axes.axvline(average, color=_GREY, linestyle="--", linewidth=1)
+    axes.axvline(average, color="black", linestyle="--", linewidth=1)
     axes.set_ylim(0, 1.15 * max(lengths.values()))
     axes.text(average, 1.07 * max(lengths.values()), f" mean {average:.1f}", fontsize=8, color=_GREY)
     axes.xaxis.get_major_locator().set_params(integer=True)
