@@ -40,7 +40,7 @@ def check_known(layout: Layout, video: str, known: Container[str]) -> None:
             "video-unknown",
             layout.expressions,
             f"video {video!r} is not in {layout.meta}",
-            "the two must go together",
+            line_end="the two must go together",
         )
 
 

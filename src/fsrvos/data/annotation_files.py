@@ -177,11 +177,13 @@ def _text(content: dict[str, Any], path: Path, where: str) -> str:
 def _object_id(content: dict[str, Any], path: Path, where: str) -> str:
     object_id = content.get("obj_id")
     if not isinstance(object_id, str | int) or isinstance(object_id, bool):
-        cure = (
+        line_end = (
             "episodes need the object of every expression, which the training"
             " annotations of the benchmark give and the public validation file does not"
         )
-        raise fault_error("expression-without-object", path, f'{where} has no "obj_id"', cure)
+        raise fault_error(
+            "expression-without-object", path, f'{where} has no "obj_id"', line_end=line_end
+        )
     return str(object_id)
 
 

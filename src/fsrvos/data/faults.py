@@ -135,9 +135,20 @@ def fault(kind: str, file: Path, problem: str, cure: str | None = None) -> Fault
     return Fault(kind, file, problem, cure or KINDS[kind].cure)
 
 
-def fault_error(kind: str, file: Path, problem: str, cure: str | None = None) -> UserError:
-    """The exception of a fault: one line of file, problem and, where one is given, cure."""
-    error = UserError(f"{file}: {problem}" + (f"; {cure}" if cure else ""))
+def fault_error(
+    kind: str, file: Path, problem: str, cure: str | None = None, line_end: str | None = None
+) -> UserError:
+    """The exception of a fault, in one line.
+
+    Args:
+        kind: Key of `KINDS`.
+        file: The file or folder it is in.
+        problem: What is wrong.
+        cure: What mends it, if that is not the cure of the kind.
+        line_end: What the line of the exception ends with instead of the cure.
+    """
+    end = line_end or cure
+    error = UserError(f"{file}: {problem}" + (f"; {end}" if end else ""))
     error.fault = fault(kind, file, problem, cure)
     return error
 

@@ -67,7 +67,7 @@ def _opened(path: Path, what: str) -> Image.Image:
             f"{what}-missing",
             path,
             "missing",
-            "the annotations list this frame: restore the file or drop it there",
+            line_end="the annotations list this frame: restore the file or drop it there",
         ) from error
     except _UNREADABLE as error:
         raise _corrupt(path, what, _reason(error, path)) from error
