@@ -9,14 +9,19 @@ from fsrvos.cli.video_bar import video_bar
 from fsrvos.data.mini import LINKS, PUBLISHED_VIDEOS, Mini, make_mini
 
 _DESCRIPTION = """\
-Makes the 48-category layout of Mini-Ref-YouTube-VOS from a full copy of Ref-YouTube-VOS, whose train split must have
-train/JPEGImages, train/Annotations, train/meta.json (or meta.json) and meta_expressions/train/meta_expressions.json.
+Makes the 48-category layout of Mini-Ref-YouTube-VOS from a full copy of
+Ref-YouTube-VOS, whose train split must have train/JPEGImages,
+train/Annotations, train/meta.json (or meta.json) and
+meta_expressions/train/meta_expressions.json.
 
-A video is kept if an expression refers to an object of one of the 48 categories that is visible in it. Its JSON
-entries are taken over whole; objects of the other 17 categories stay in them, and are never used. Which 1,668 videos
-the published set holds is not known here: the number is compared, not the list.
+A video is kept if an expression refers to an object of one of the 48
+categories that is visible in it. Its JSON entries are taken over whole;
+objects of the other 17 categories stay in them, and are never used. Which
+1,668 videos the published set holds is not known here: the number is
+compared, not the list.
 
---out appears when all of it is written. What is there already is never replaced.
+--out appears when all of it is written. What is there already is never
+replaced.
 """
 
 

@@ -14,12 +14,14 @@ from fsrvos.data.statistics_plot import draw
 from fsrvos.report import replace_file, table
 
 _DESCRIPTION = """\
-Counts what episodes can use of a data set's train split: objects of its categories that an expression refers to and
-that are visible in a frame or more. Per category and per group that is held out: videos, objects, expressions, frames
-of those videos, object size (share of the frame, mean over the frames whose mask shows it), words per expression.
+Counts what episodes can use of a data set's train split: objects of its
+categories that an expression refers to and that are visible in a frame or
+more. Per category and per group that is held out: videos, objects,
+expressions, frames of those videos, object size (share of the frame, mean
+over the frames whose mask shows it), words per expression.
 
-A video counts for each category it shows, and once in the total. A data set with faults is refused; `fsrvos-data
-validate` lists them.
+A video counts for each category it shows, and once in the total. A data set
+with faults is refused; `fsrvos-data validate` lists them.
 """
 
 

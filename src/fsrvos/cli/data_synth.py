@@ -17,16 +17,25 @@ def add(commands: Any) -> None:
         help="make the synthetic benchmark",
         description="Makes Mini-Ref-Synthetic in the layout of Mini-Ref-YouTube-VOS. "
         "The same parameters make the same bytes, whatever the number of workers.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     synth.add_argument("--out", required=True, metavar="DIR", help="the data root to make")
-    synth.add_argument("--seed", type=int, default=0, help="seed of everything random")
+    synth.add_argument("--seed", type=int, default=0, help="seed of everything random (default: %(default)s)")
     synth.add_argument(
-        "--videos-per-category", type=int, default=6, metavar="N", help="videos of each of the 48 categories"
+        "--videos-per-category",
+        type=int,
+        default=6,
+        metavar="N",
+        help="videos of each of the 48 categories (default: %(default)s)",
     )
-    synth.add_argument("--frames", type=int, default=12, metavar="N", help="frames a video")
     synth.add_argument(
-        "--size", type=_size, default="112x192", metavar="HxW", help="height and width in pixels"
+        "--frames", type=int, default=12, metavar="N", help="frames a video (default: %(default)s)"
+    )
+    synth.add_argument(
+        "--size",
+        type=_size,
+        default="112x192",
+        metavar="HxW",
+        help="height and width in pixels (default: %(default)s)",
     )
     synth.add_argument("--workers", type=int, metavar="N", help="processes (default: one per available core)")
     synth.add_argument(

@@ -16,22 +16,27 @@ from fsrvos.data.validation import Validation, validate
 _SHOWN = 5
 
 _DESCRIPTION = """\
-Reads a whole data set, decodes every frame and mask that its JSON files name, and lists everything that is wrong,
-each with its file and its cure.
+Reads a whole data set, decodes every frame and mask that its JSON files name,
+and lists everything that is wrong, each with its file and its cure.
 
   fault    stops training or evaluation, or teaches what is false
-  warning  merely loses data: an object without expression, a category with one video, a phrase given twice, ...
+  warning  merely loses data: an object without expression, a category with
+           one video, a phrase given twice, ...
 
-Exit code: 0 without faults (warnings or not), 1 with faults, 2 if there is nothing to check.
+Exit code: 0 without faults (warnings or not), 1 with faults, 2 if there is
+nothing to check.
 """
 
 _EPILOG = """\
 layouts:
-  ytvos    Mini-Ref-YouTube-VOS, Mini-Ref-Synthetic, Ref-YouTube-VOS, Ref-DAVIS17: SPLIT/JPEGImages/VIDEO/FRAME.jpg,
-           SPLIT/Annotations/VIDEO/FRAME.png, SPLIT/meta.json, meta_expressions/SPLIT/meta_expressions.json.
-           Every split that is there is checked (train, valid, test, ...); episodes are made of train alone.
-  sailvos  Mini-Ref-SAIL-VOS: the same with Images/VIDEO/FRAME.bmp or JPEGImages, or both JSON files and the folders
-           at the root (mini-SAIL-VOS).
+  ytvos    Mini-Ref-YouTube-VOS, Mini-Ref-Synthetic, Ref-YouTube-VOS,
+           Ref-DAVIS17: SPLIT/JPEGImages/VIDEO/FRAME.jpg,
+           SPLIT/Annotations/VIDEO/FRAME.png, SPLIT/meta.json,
+           meta_expressions/SPLIT/meta_expressions.json.
+           Every split that is there is checked (train, valid, test, ...);
+           episodes are made of train alone.
+  sailvos  Mini-Ref-SAIL-VOS: the same, with Images/VIDEO/FRAME.bmp or
+           JPEGImages; or both JSON files and the folders at the root.
   MeViS is not supported.
 """
 

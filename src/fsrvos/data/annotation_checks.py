@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Container, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 from fsrvos.data.annotation_files import BROKEN, AnnotatedObject, Expression, read_categories
 from fsrvos.data.categories import SAIL_VOS_CATEGORIES, YOUTUBE_VOS_CATEGORIES, YOUTUBE_VOS_UNUSED_CATEGORIES
-from fsrvos.data.faults import Report, fault_error, told
+from fsrvos.data.faults import KINDS, Report, fault_error, told
 from fsrvos.data.layout import Layout
 
 
@@ -109,10 +110,16 @@ def check_categories(
     for object_id, thing in objects.items():
         with told(report):
             if thing is not BROKEN and thing.category not in categories and thing.category not in unused:
-                problem = (
-                    f"object {object_id!r} of video {video!r} has the unknown category {thing.category!r}"
+                near = get_close_matches(thing.category, categories, 1)
+                cure = (
+                    f"{KINDS['category-unknown'].cure}; the nearest known name is {near[0]!r}"
+                    if near
+                    else None
                 )
-                error = fault_error(
-                    "category-unknown", layout.meta, problem, f"known are {', '.join(categories)}"
+                raise fault_error(
+                    "category-unknown",
+                    layout.meta,
+                    f"object {object_id!r} of video {video!r} has the unknown category {thing.category!r}",
+                    cure,
+                    line_end=f"known are {', '.join(categories)}",
                 )
-                raise error

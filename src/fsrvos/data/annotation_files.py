@@ -181,9 +181,7 @@ def _object_id(content: dict[str, Any], path: Path, where: str) -> str:
             "episodes need the object of every expression, which the training"
             " annotations of the benchmark give and the public validation file does not"
         )
-        raise fault_error(
-            "expression-without-object", path, f'{where} has no "obj_id"', line_end=line_end
-        )
+        raise fault_error("expression-without-object", path, f'{where} has no "obj_id"', line_end=line_end)
     return str(object_id)
 
 

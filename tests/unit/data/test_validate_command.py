@@ -52,7 +52,7 @@ def test_faults_exit_with_1_and_stand_by_kind_with_file_and_cure(root, capsys):
     assert (
         "FAULT: frames missing (1)\n"
         "  train/JPEGImages/pair/00005.jpg: missing\n"
-        "  cure: the annotations list this frame: restore the file or drop it there\n"
+        "  cure: restore the file, or drop the frame from the JSON\n"
     ) in out
     assert "FAULT: masks unreadable (1)\n  train/Annotations/pair/00000.png: cannot be decoded" in out
     assert "2 faults: 1 frame-missing, 1 mask-unreadable\n0 warnings\n" in out

@@ -439,6 +439,13 @@ def test_the_files_of_an_id_outside_the_root_are_never_opened(root, tmp_path):
     assert not any("outside" in str(found.file) for found in result.findings)
 
 
+def test_the_cure_of_an_unknown_category_names_the_nearest_known_one(root):
+    edit_json(root / META, lambda videos: videos["pair"]["objects"]["2"].update(category="plnt"))
+    (found,) = [one for one in check(root).faults if one.kind == "category-unknown"]
+    assert "categories.json" in found.cure
+    assert found.cure.endswith("the nearest known name is 'plant'")
+
+
 # ---------------------------------------------------------------- groups
 
 
