@@ -134,7 +134,9 @@ def _section(kind: str, findings: list[Fault], root: Path, limit: int | None) ->
 
 
 def _short(file: Path, root: Path) -> str:
-    return str(file.relative_to(root)) if file != root and file.is_relative_to(root) else str(file)
+    if file == root:
+        return file.name
+    return str(file.relative_to(root)) if file.is_relative_to(root) else str(file)
 
 
 def _summary(result: Validation) -> list[str]:

@@ -54,8 +54,8 @@ def read_all_expressions(path: Path, report: Report) -> tuple[Videos, int]:
 def no_ids(kind: str, path: Path, videos: int, expressions: int) -> Fault:
     """The one statement about a file without object ids."""
     problem = (
-        f'none of its {expressions} expressions of {videos} videos has an "obj_id": so the public validation and test'
-        " files are published; episodes need the object of every expression"
+        f'none of its {expressions} expressions of {videos} videos has an "obj_id" (the public validation and test'
+        " files are like that); episodes need the object of every expression"
     )
     cure = "take the train split's file, which has them; this one serves for a submission at most"
     return fault(kind, path, problem, cure if kind == "no-object-ids" else None)
@@ -146,11 +146,12 @@ class SplitChecks:
         if self.categories is not None:
             check_categories(self.layout, video, objects, self.categories, self.unused, self.report)
         referred = {expression.object_id for expression in expressions.values()}
+        of_video = set(frames)
         for object_id, thing in objects.items():
             if thing is BROKEN or thing.category in self.unused:
                 continue
             where = f"video {video!r}, object {object_id!r} ({thing.category})"
-            outside = [frame for frame in thing.frames if frame not in set(frames)]
+            outside = [frame for frame in thing.frames if frame not in of_video]
             if outside and frames:
                 problem = (
                     f"{where}: {len(outside)} of its frames ({outside[0]} first) are none of the video's"

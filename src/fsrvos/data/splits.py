@@ -79,6 +79,9 @@ def find(root: Path, layout: str = "auto") -> DataSet | None:
     # The parent comes first: in a `train` alone, JSON and frames stand as in a SAIL-VOS.
     place = root.absolute()
     bases = [place.parent, root] if _has_split(place.parent, place.name) else [root]
+    bases += [
+        root / folder for folder in FOLDERS.get(layout, ()) if (root / folder).is_dir()
+    ]  # as training does
     for base in bases:
         found = _data_set(base, layout)
         if found is not None:

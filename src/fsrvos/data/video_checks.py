@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fsrvos.data.annotation_checks import is_empty
+from fsrvos.data.annotation_files import natural
 from fsrvos.data.faults import Fault, Report, fault, told
 from fsrvos.data.image_files import check_end, read_frame, read_mask
 from fsrvos.data.layout import Layout
@@ -126,7 +127,7 @@ def _check_objects(task: VideoTask, areas: dict[str, Counter[str]], report: Repo
             first = task.layout.mask(task.video, hidden[0])
             problem = f"{where} is listed visible in {_names(hidden)}, but not in the masks ({first} ...)"
             report(fault("object-not-in-frame", meta, problem))
-        extra = [frame for frame in seen if frame not in set(listed)]
+        extra = sorted(set(seen) - set(listed), key=natural)
         if extra:
             problem = f"{where} is in the masks of {_names(extra)}, which its list of frames lacks"
             report(fault("object-not-listed", meta, problem))
