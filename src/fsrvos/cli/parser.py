@@ -10,7 +10,8 @@ from typing import NoReturn
 
 from fsrvos.errors import UserError
 
-_BROKEN_PIPE = 128 + 13  # as a shell tells of a program that SIGPIPE ended
+# As a shell tells of a program that SIGINT or SIGPIPE ended.
+_INTERRUPTED, _BROKEN_PIPE = 128 + 2, 128 + 13
 
 
 class Parser(argparse.ArgumentParser):
@@ -34,6 +35,9 @@ def run_command(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> 
     except UserError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(f"{parser.prog}: interrupted", file=sys.stderr)
+        return _INTERRUPTED
     except BrokenPipeError:  # who read this, such as `head`, has gone; nor may Python flush to it at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE

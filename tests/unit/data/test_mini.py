@@ -155,6 +155,15 @@ def test_nothing_of_the_48_categories(tmp_path):
         make_mini(source, tmp_path / "out")
 
 
+def test_an_interrupt_is_one_line(source, tmp_path, monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(mini, "_take_video", interrupted)
+    assert main(["mini", "--from", str(source), "--out", str(tmp_path / "out")]) == 130
+    assert capsys.readouterr().err == "fsrvos-data: interrupted\n"
+
+
 def test_the_command(source, tmp_path, capsys):
     assert main(["mini", "--from", str(source), "--out", str(tmp_path / "out")]) == 0
     said = capsys.readouterr().out

@@ -117,13 +117,16 @@ def test_the_docs_list_every_kind_with_its_cure():
 SILENT = {"object-in-no-mask", "value-in-no-json"}
 
 
-@pytest.mark.parametrize(("kind", "number"), [case for case in CASES if not KINDS[case[0]].is_warning])
+LOUD = [case for case in CASES if not KINDS[case[0]].is_warning and case[0] not in SILENT]
+
+
+@pytest.mark.parametrize(("kind", "number"), LOUD)
 def test_what_is_called_a_fault_stops_training(root, kind, number):
-    if kind in SILENT:
-        pytest.skip("training cannot see it")
     PLANTED[kind][number][0](root)
-    if kind in ("frame-unreadable", "mask-unreadable") and "end marker" in check(root).faults[0].problem:
-        pytest.skip("cut off behind the last pixel, which training does not need")
+    if "end marker" in check(root).faults[0].problem:  # cut off behind the last pixel: training does without
+        assert kind in ("frame-unreadable", "mask-unreadable")
+        read_everything(root)
+        return
     with pytest.raises(UserError):
         read_everything(root)
 
