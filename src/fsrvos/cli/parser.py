@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from fsrvos.errors import UserError
+
+# As a shell tells of a program that SIGINT or SIGPIPE ended.
+_INTERRUPTED, _BROKEN_PIPE = 128 + 2, 128 + 13
 
 
 class Parser(argparse.ArgumentParser):
@@ -22,12 +26,19 @@ def run_command(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> 
     """Parses arguments and calls ``arguments.run(arguments)``, which each subcommand sets.
 
     Returns:
-        The exit code: 0, or 2 for bad input, which is told in one line on stderr.
+        The exit code: what ``run`` returns, 0 for None, or 2 for bad input, which is told in one line on stderr.
     """
     arguments = parser.parse_args(argv)
     try:
-        arguments.run(arguments)
+        code = arguments.run(arguments) or 0
+        sys.stdout.flush()
     except UserError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2
-    return 0
+    except KeyboardInterrupt:
+        print(f"{parser.prog}: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+    except BrokenPipeError:  # who read this, such as `head`, has gone; nor may Python flush to it at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    return code

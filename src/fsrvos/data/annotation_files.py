@@ -1,13 +1,17 @@
-"""Reads the two JSON files of a benchmark, each on its own, and says in one line what is wrong in them."""
+"""Reads the two JSON files of a benchmark, each on its own, and says in one line what is wrong in them.
+
+Every reader takes a ``report``: None raises at the first fault; a function is told of all of them, and what could be
+read is returned.
+"""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
-from fsrvos.errors import UserError
+from fsrvos.data.faults import Report, fault_error, told
+from fsrvos.data.json_files import mapping, plain_name, read_json
 
 
 @dataclass(frozen=True)
@@ -35,24 +39,13 @@ class AnnotatedObject:
     frames: tuple[str, ...]
 
 
+BROKEN = AnnotatedObject("", ())
+"""Stands, where faults are reported instead of raised, for an object whose entry has one."""
+
+
 def natural(name: str) -> tuple[int, str]:
     """Sorting key of ids and frame names: numbers by value, names of one length by letter."""
     return len(name), name
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Reads one JSON object.
-
-    Raises:
-        UserError: If the file cannot be read, is not valid JSON, or holds something else than an object.
-    """
-    try:
-        content = json.loads(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not valid JSON ({error}); download or write it again") from error
-    return _mapping(content, f"{path}: the top level")
 
 
 def read_categories(path: Path) -> tuple[str, ...]:
@@ -63,14 +56,20 @@ def read_categories(path: Path) -> tuple[str, ...]:
     """
     names = read_json(path).get("categories")
     if not (isinstance(names, list) and names and all(isinstance(name, str) and name for name in names)):
-        raise UserError(f'{path}: "categories" must be a list of names')
+        raise fault_error("json", path, '"categories" must be a list of names')
     if len(set(names)) != len(names):
-        raise UserError(f'{path}: "categories" names one category twice; all must differ')
+        raise fault_error("json", path, '"categories" names one category twice', "all must differ")
     return tuple(names)
 
 
-def read_expressions(path: Path) -> dict[str, tuple[tuple[str, ...], dict[str, Expression]]]:
+def read_expressions(
+    path: Path, report: Report | None = None
+) -> dict[str, tuple[tuple[str, ...], dict[str, Expression]]]:
     """Reads a ``meta_expressions.json``.
+
+    Args:
+        path: The file.
+        report: Is told of every fault; without it the first one is raised.
 
     Returns:
         For every video, sorted, its frame names in order and its expressions by id.
@@ -79,105 +78,133 @@ def read_expressions(path: Path) -> dict[str, tuple[tuple[str, ...], dict[str, E
         UserError: If a video has no frames, an expression no text or no object id, or an id is no plain name.
     """
     videos: dict[str, tuple[tuple[str, ...], dict[str, Expression]]] = {}
-    for video, entry in sorted(_videos(path).items()):
-        where = f"{path}: video {video!r}"
-        frames = _names(entry.get("frames"), where)
-        if not frames:
-            raise UserError(f'{where} has no frames; "frames" must list the frame names, or drop the video')
-        expressions = _mapping(entry.get("expressions"), f'{where}, "expressions"')
-        videos[video] = (
-            frames,
-            {
-                eid: _expression(expressions[eid], f"{where}, expression {eid!r}")
-                for eid in sorted(expressions, key=natural)
-            },
-        )
-        for eid, expression in videos[video][1].items():
-            _check_distractor(eid, expression, videos[video][1], where)
+    for video, entry in sorted(_videos(path, report).items()):
+        where = f"video {video!r}"
+        frames: tuple[str, ...] = ()
+        with told(report):
+            frames = _names(entry.get("frames"), path, where, report)
+            if not frames:
+                cure = '"frames" must list the frame names, or drop the video'
+                raise fault_error("video-without-frames", path, f"{where} has no frames", cure)
+        expressions: dict[str, Expression] = {}
+        with told(report):
+            entries = mapping(entry.get("expressions"), path, f'{where}, "expressions"')
+            for eid in sorted(entries, key=natural):
+                expression = _expression(entries[eid], path, f"{where}, expression {eid!r}", report)
+                if expression is not None:
+                    expressions[eid] = expression
+        for eid, expression in expressions.items():
+            with told(report):
+                _check_distractor(eid, expression, expressions, path, where)
+        videos[video] = frames, expressions
     return videos
 
 
-def read_objects(path: Path) -> dict[str, dict[str, AnnotatedObject]]:
+def read_objects(path: Path, report: Report | None = None) -> dict[str, dict[str, AnnotatedObject]]:
     """Reads a ``meta.json``: for every video its objects by id, sorted.
+
+    Args:
+        path: The file.
+        report: Is told of every fault; without it the first one is raised. An object with one is `BROKEN`.
 
     Raises:
         UserError: If an object has no category or frames, or an id is no number (masks hold it as a value).
     """
     videos: dict[str, dict[str, AnnotatedObject]] = {}
-    for video, entry in sorted(_videos(path).items()):
-        objects = _mapping(entry.get("objects"), f'{path}: video {video!r}, "objects"')
+    for video, entry in sorted(_videos(path, report).items()):
         videos[video] = {}
-        for object_id in sorted(objects, key=natural):
-            where = f"{path}: video {video!r}, object {object_id!r}"
-            if not (object_id.isascii() and object_id.isdigit() and 0 < int(object_id) < 256):
-                raise UserError(
-                    f"{where}: an object id must be a number 1-255, the object's value in the masks"
-                )
-            entry_of_object = _mapping(objects[object_id], where)
-            category = entry_of_object.get("category")
-            if not isinstance(category, str):
-                raise UserError(f'{where} has no "category"')
-            videos[video][object_id] = AnnotatedObject(category, _names(entry_of_object.get("frames"), where))
+        with told(report):
+            objects = mapping(entry.get("objects"), path, f'video {video!r}, "objects"')
+            for object_id in sorted(objects, key=natural):
+                videos[video][object_id] = BROKEN
+                with told(report):
+                    videos[video][object_id] = _object(object_id, objects[object_id], path, video, report)
     return videos
 
 
-def _videos(path: Path) -> dict[str, dict[str, Any]]:
-    videos = _mapping(read_json(path).get("videos"), f'{path}: "videos"')
-    for video, entry in videos.items():
-        _plain_name(video, f"{path}: video")
-        _mapping(entry, f"{path}: video {video!r}")
+def _videos(path: Path, report: Report | None) -> dict[str, dict[str, Any]]:
+    videos: dict[str, dict[str, Any]] = {}
+    with told(report):
+        for video, entry in mapping(read_json(path, report).get("videos"), path, '"videos"').items():
+            with told(report):
+                plain_name(video, path, "video")
+                videos[video] = mapping(entry, path, f"video {video!r}")
     return videos
 
 
-def _expression(entry: object, where: str) -> Expression:
-    content = _mapping(entry, where)
-    text, object_id = content.get("exp"), content.get("obj_id")
+def _object(object_id: str, entry: object, path: Path, video: str, report: Report | None) -> AnnotatedObject:
+    where = f"video {video!r}, object {object_id!r}"
+    if not is_mask_value(object_id):
+        raise fault_error(
+            "object-id",
+            path,
+            f"{where}: an object id must be a number 1-255, the object's value in the masks",
+        )
+    content = mapping(entry, path, where)
+    category = content.get("category")
+    if not isinstance(category, str):
+        raise fault_error("object-entry", path, f'{where} has no "category"')
+    return AnnotatedObject(category, _names(content.get("frames"), path, where, report))
+
+
+def is_mask_value(object_id: str) -> bool:
+    """Whether an object id can stand in a mask."""
+    return object_id.isascii() and object_id.isdigit() and len(object_id) < 9 and 0 < int(object_id) < 256
+
+
+def _expression(entry: object, path: Path, where: str, report: Report | None) -> Expression | None:
+    """The expression; None if it has a fault, which was reported."""
+    text = object_id = None
+    kind = distractor = None
+    with told(report):
+        content = mapping(entry, path, where)
+        kind, distractor = content.get("kind"), content.get("distractor_expression")
+        with told(report):
+            text = _text(content, path, where)
+        object_id = _object_id(content, path, where)
+    if text is None or object_id is None:
+        return None
+    return Expression(text, object_id, kind, None if distractor is None else str(distractor))
+
+
+def _text(content: dict[str, Any], path: Path, where: str) -> str:
+    text = content.get("exp")
     if not (isinstance(text, str) and text.strip()):
-        raise UserError(f'{where} has no text; "exp" must hold the phrase')
+        raise fault_error("expression-empty", path, f"{where} has no text", '"exp" must hold the phrase')
+    return text
+
+
+def _object_id(content: dict[str, Any], path: Path, where: str) -> str:
+    object_id = content.get("obj_id")
     if not isinstance(object_id, str | int) or isinstance(object_id, bool):
-        raise UserError(
-            f'{where} has no "obj_id"; episodes need the object of every expression, which the training'
+        line_end = (
+            "episodes need the object of every expression, which the training"
             " annotations of the benchmark give and the public validation file does not"
         )
-    kind, distractor = content.get("kind"), content.get("distractor_expression")
-    return Expression(text, str(object_id), kind, None if distractor is None else str(distractor))
+        raise fault_error("expression-without-object", path, f'{where} has no "obj_id"', line_end=line_end)
+    return str(object_id)
 
 
 def _check_distractor(
-    eid: str, expression: Expression, all_of_video: dict[str, Expression], where: str
+    eid: str, expression: Expression, all_of_video: dict[str, Expression], path: Path, where: str
 ) -> None:
     if expression.distractor is None:
         return
     other = all_of_video.get(expression.distractor)
     if other is None or other.object_id == expression.object_id:
-        raise UserError(
+        raise fault_error(
+            "distractor",
+            path,
             f'{where}, expression {eid!r}: "distractor_expression" must be the id of an expression of another'
-            f" object of the video, got {expression.distractor!r}"
+            f" object of the video, got {expression.distractor!r}",
         )
 
 
-def _mapping(value: object, where: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        found = "nothing" if value is None else f"a {type(value).__name__}"
-        raise UserError(f"{where} must be a JSON object ({{...}}), found {found}")
-    return value
-
-
-def _names(value: object, where: str) -> tuple[str, ...]:
+def _names(value: object, path: Path, where: str, report: Report | None) -> tuple[str, ...]:
     if not isinstance(value, list):
-        raise UserError(f'{where} has no "frames"; it must list frame names')
+        raise fault_error("json", path, f'{where} has no "frames"', "it must list frame names")
+    names = []
     for name in value:
-        _plain_name(name, f"{where}, frame")
-    return tuple(sorted(set(value), key=natural))
-
-
-def _plain_name(name: object, where: str) -> None:
-    """Ids become paths below the data root, so one that could leave it is refused."""
-    if (
-        not isinstance(name, str)
-        or name in ("", ".", "..")
-        or "\0" in name
-        or PurePosixPath(name).name != name
-        or PureWindowsPath(name).name != name
-    ):
-        raise UserError(f"{where} {name!r}: an id must be a plain name without separators, '..' or drive")
+        with told(report):
+            names.append(plain_name(name, path, f"{where}, frame"))
+    return tuple(sorted(set(names), key=natural))

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fsrvos.data.annotation_files import (
-    AnnotatedObject,
-    Expression,
-    read_categories,
-    read_expressions,
-    read_objects,
+from fsrvos.data.annotation_checks import (
+    categories_of,
+    check_categories,
+    check_frame_folder,
+    check_known,
+    check_references,
 )
-from fsrvos.data.categories import SAIL_VOS_CATEGORIES, YOUTUBE_VOS_CATEGORIES, YOUTUBE_VOS_UNUSED_CATEGORIES
+from fsrvos.data.annotation_files import AnnotatedObject, Expression, read_expressions, read_objects
 from fsrvos.data.layout import locate
 from fsrvos.errors import UserError
 from fsrvos.structures import ClipSpec
@@ -65,15 +64,7 @@ class Annotations:
             UserError: One line that names the file, if anything is missing, malformed or contradictory.
         """
         self.layout = locate(root, layout)
-        own = self.layout.root / "categories.json"
-        unused: frozenset[str] = frozenset()
-        if own.is_file():
-            self.categories = read_categories(own)
-        elif layout == "sailvos":
-            self.categories = SAIL_VOS_CATEGORIES
-        else:
-            self.categories = YOUTUBE_VOS_CATEGORIES
-            unused = YOUTUBE_VOS_UNUSED_CATEGORIES
+        self.categories, unused = categories_of(self.layout)
         self.videos = self._joined(unused)
         by_category: dict[str, list[str]] = {category: [] for category in self.categories}
         for name, video in self.videos.items():
@@ -126,12 +117,10 @@ class Annotations:
         videos: dict[str, Video] = {}
         invisible: list[str] = []
         for name, (frames, expressions) in all_expressions.items():
-            if name not in all_objects:
-                raise UserError(
-                    f"{expressions_file}: video {name!r} is not in {meta}; the two must go together"
-                )
-            self._check_folder(name)
-            self._check_references(name, expressions, all_objects[name], unused)
+            check_known(self.layout, name, all_objects)
+            check_frame_folder(self.layout, name)
+            check_references(self.layout, name, expressions, all_objects[name])
+            check_categories(self.layout, name, all_objects[name], self.categories, unused)
             referred = {expression.object_id for expression in expressions.values()}
             objects = {}
             for object_id, thing in all_objects[name].items():
@@ -152,37 +141,3 @@ class Annotations:
                 stacklevel=3,
             )
         return videos
-
-    def _check_references(
-        self,
-        video: str,
-        expressions: dict[str, Expression],
-        objects: dict[str, AnnotatedObject],
-        unused: frozenset[str],
-    ) -> None:
-        for eid, expression in expressions.items():
-            if expression.object_id not in objects:
-                raise UserError(
-                    f"{self.layout.expressions}: expression {eid!r} of video {video!r} refers to object"
-                    f" {expression.object_id!r}, which is not in {self.layout.meta} (it lists"
-                    f" {', '.join(objects) or 'none'} there)"
-                )
-        for object_id, thing in objects.items():
-            if thing.category not in self.categories and thing.category not in unused:
-                raise UserError(
-                    f"{self.layout.meta}: object {object_id!r} of video {video!r} has the unknown category"
-                    f" {thing.category!r}; known are {', '.join(self.categories)}"
-                )
-
-    def _check_folder(self, video: str) -> None:
-        folder = self.layout.images / video
-        try:
-            with os.scandir(folder) as entries:
-                empty = next(entries, None) is None
-        except OSError:
-            empty = True
-        if empty:
-            raise UserError(
-                f"{folder}: video {video!r} has no frames there; extract them, or drop the video from"
-                f" {self.layout.expressions}"
-            )

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from fsrvos.data.annotations import Annotations
+from fsrvos.data.image_files import read_frame, read_mask
 from fsrvos.errors import UserError
 from fsrvos.structures import ClipSpec
-
-# All that Pillow raises on damaged JPEG, PNG and BMP files.
-_UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
 @dataclass
@@ -49,8 +45,8 @@ def read_clip(annotations: Annotations, spec: ClipSpec) -> AnnotatedClip:
             annotations.layout.frame(spec.video, frame),
             annotations.layout.mask(spec.video, frame),
         )
-        pixels[frame] = _read_frame(path)
-        masks[frame] = _read_mask(mask_path, spec.object_id, annotations.layout.name)
+        pixels[frame] = read_frame(path)
+        masks[frame] = _mask(mask_path, spec.object_id, annotations.layout.name)
         _check_size(mask_path, masks[frame], path, pixels[frame])
         first = spec.frames[0]
         _check_size(path, pixels[frame], annotations.layout.frame(spec.video, first), pixels[first])
@@ -70,50 +66,16 @@ def native_masks(annotations: Annotations, spec: ClipSpec) -> Tensor:
     masks = []
     for frame in spec.frames:
         path = annotations.layout.mask(spec.video, frame)
-        masks.append(_read_mask(path, spec.object_id, annotations.layout.name))
+        masks.append(_mask(path, spec.object_id, annotations.layout.name))
         _check_size(path, masks[-1], annotations.layout.mask(spec.video, spec.frames[0]), masks[0])
     return torch.from_numpy(np.stack(masks))
 
 
-def _read_frame(path: Path) -> np.ndarray:
-    with _opened(path) as image:
-        return _decoded(path, image.convert, "RGB")
-
-
-def _read_mask(path: Path, object_id: str, layout: str) -> np.ndarray:
-    with _opened(path) as image:
-        if image.mode not in ("P", "L"):
-            raise UserError(
-                f"{path}: a mask must be a PNG of one 8-bit channel (palette) whose pixel value is the object"
-                f" id, this one has mode {image.mode}"
-            )
-        values = _decoded(path, image.copy)
+def _mask(path: Path, object_id: str, layout: str) -> np.ndarray:
+    values = read_mask(path)
     if layout == "sailvos":
         values = np.minimum(values, 1)  # values above 1 mean object 1 there
     return values == int(object_id)
-
-
-def _opened(path: Path) -> Image.Image:
-    try:
-        return Image.open(path)
-    except FileNotFoundError as error:
-        raise UserError(
-            f"{path}: missing; the annotations list this frame: restore the file or drop it there"
-        ) from error
-    except _UNREADABLE as error:
-        raise _corrupt(path, error) from error
-
-
-def _decoded(path: Path, decode: Callable[..., Image.Image], *arguments: str) -> np.ndarray:
-    try:
-        return np.asarray(decode(*arguments))
-    except _UNREADABLE as error:
-        raise _corrupt(path, error) from error
-
-
-def _corrupt(path: Path, error: Exception) -> UserError:
-    reason = " ".join(str(error).replace(str(path), "the file").split())
-    return UserError(f"{path}: cannot be decoded ({reason}); download or extract this file again")
 
 
 def _check_size(path: Path, array: np.ndarray, other_path: Path, other: np.ndarray) -> None:

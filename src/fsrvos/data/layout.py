@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from fsrvos.data.faults import Report, fault_error, told
 from fsrvos.errors import UserError
 
 FOLDERS = {"ytvos": ("Mini-Ref-YouTube-VOS",), "sailvos": ("Mini-Ref-SAIL-VOS", "mini-SAIL-VOS")}
@@ -67,38 +68,63 @@ def locate(root: str | Path, name: str) -> Layout:
     bases = [root, *(root / folder for folder in FOLDERS[name])]
     if root.name == "train":
         bases.append(root.parent)
-    candidates = [(base, *found) for base in bases for found in _arrangements(base, name)]
+    candidates = [(base, *found) for base in bases for found in arrangements(base, name)]
     # All complete sets come before those with one JSON only, which are worth an error that names the other.
     for demand in (all, any):
         for base, metas, expressions, folder in candidates:
             if demand((any(path.is_file() for path in metas), expressions.is_file())):
-                return _checked(name, base, metas, expressions, folder)
+                return checked(name, base, metas, expressions, folder)
     raise UserError(
         f"{root}: holds no {FOLDERS[name][0]}: neither train/meta.json nor"
         " meta_expressions/train/meta_expressions.json is there or in a folder of that name"
     )
 
 
-def _arrangements(base: Path, name: str) -> list[tuple[list[Path], Path, Path]]:
+def arrangements(base: Path, name: str) -> list[tuple[list[Path], Path, Path]]:
     """Lists (meta files, expressions file, folder of frames and masks) of each arrangement of a layout."""
     train = base / "train"
-    arrangements = [
-        ([train / meta for meta in _META_NAMES], base / "meta_expressions/train/meta_expressions.json", train)
+    metas = [train / meta for meta in _META_NAMES]
+    expressions = base / "meta_expressions/train/meta_expressions.json"
+    if name != "sailvos":
+        return [
+            ([*metas, base / "meta.json"], expressions, train)
+        ]  # some copies of Ref-YouTube-VOS have it there
+    return [
+        (metas, expressions, train),
+        ([base / meta for meta in _META_NAMES], base / "meta_expressions.json", base),
     ]
-    if name == "sailvos":
-        arrangements.append(([base / meta for meta in _META_NAMES], base / "meta_expressions.json", base))
-    return arrangements
 
 
-def _checked(name: str, base: Path, metas: list[Path], expressions: Path, folder: Path) -> Layout:
-    meta = next((path for path in metas if path.is_file()), None)
-    if meta is None:
-        raise UserError(
-            f"{metas[0]}: missing (train.json would do as well); it names the objects of each video"
-        )
-    if not expressions.is_file():
-        raise UserError(f"{expressions}: missing; it lists the frames and expressions of each video")
-    for images, suffix in _IMAGES[name]:
-        if (folder / images).is_dir():
-            return Layout(name, base, meta, expressions, folder / images, suffix, folder / "Annotations")
-    raise UserError(f"{folder / _IMAGES[name][0][0]}: missing; it holds a folder of frames for each video")
+def checked(
+    name: str, base: Path, metas: list[Path], expressions: Path, folder: Path, report: Report | None = None
+) -> Layout:
+    """Returns the paths of a data set whose JSON files and frame folder are all there.
+
+    Args:
+        name: "ytvos" or "sailvos".
+        base: The data set's own folder.
+        metas: Where the JSON of the objects may be, the usual place first.
+        expressions: Where the JSON of the expressions is.
+        folder: What holds the folders of frames and masks.
+        report: Is told of every part that is missing; without it the first one is raised.
+
+    Raises:
+        UserError: If a part is missing.
+    """
+    meta = next((path for path in metas if path.is_file()), metas[0])
+    with told(report):
+        if not meta.is_file():
+            problem = "missing (train.json would do as well); it names the objects of each video"
+            raise fault_error("file-missing", meta, problem)
+    with told(report):
+        if not expressions.is_file():
+            problem = "missing; it lists the frames and expressions of each video"
+            raise fault_error("file-missing", expressions, problem)
+    images, suffix = next(
+        (found for found in _IMAGES[name] if (folder / found[0]).is_dir()), _IMAGES[name][0]
+    )
+    with told(report):
+        if not (folder / images).is_dir():
+            problem = "missing; it holds a folder of frames for each video"
+            raise fault_error("file-missing", folder / images, problem)
+    return Layout(name, base, meta, expressions, folder / images, suffix, folder / "Annotations")

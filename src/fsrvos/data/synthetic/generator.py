@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
-import shutil
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from fsrvos.data.folders import folder_beside
+from fsrvos.data.parallel import check_workers, in_order
 from fsrvos.data.synthetic.categories import CATEGORIES
 from fsrvos.data.synthetic.film import shoot
 from fsrvos.data.synthetic.patterns import DESCRIPTIONS
@@ -63,15 +60,14 @@ def generate(
     """
     root = Path(out)
     parameters = _checked(seed, videos_per_category, frames, size)
-    if workers is not None and workers < 1:
-        raise UserError(f"workers must be at least 1, got {workers}")
+    check_workers(workers)
     if _is_there(root, parameters, overwrite):
         return root
     numbers = range(1, len(CATEGORIES) + 1)
     tasks = [(seed, n, take, frames, size) for n in numbers for take in range(videos_per_category)]
-    with _beside(root) as partial:
+    with folder_beside(root) as partial:
         entries = []
-        for entry in _entries([(*task, str(partial)) for task in tasks], workers or _cores()):
+        for entry in in_order(_make, [(*task, str(partial)) for task in tasks], workers):
             entries.append(entry)
             if progress is not None:
                 progress(len(entries), len(tasks))
@@ -135,46 +131,6 @@ def _is_there(root: Path, parameters: dict[str, Any], overwrite: bool) -> bool:
     if videos != expected:
         raise UserError(f"{root} has {videos} videos left of {expected}: make it again with --overwrite")
     return True
-
-
-@contextmanager
-def _beside(root: Path) -> Iterator[Path]:
-    """A folder beside ``root`` that takes its place when the block ends well, and goes when it doesn't."""
-    root = root.resolve()
-    partial = root.with_name(f".{root.name}.partial-{os.getpid()}")
-    replaced = root.with_name(f".{root.name}.replaced-{os.getpid()}")
-    try:
-        partial.mkdir(parents=True)
-    except OSError as error:
-        raise UserError(f"can't make a folder beside {root}: {error.strerror}") from error
-    try:
-        yield partial
-        if root.exists():
-            root.rename(replaced)
-        partial.rename(root)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        if replaced.exists() and not root.exists():
-            replaced.rename(root)
-        shutil.rmtree(replaced, ignore_errors=True)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _entries(tasks: list[_Task], workers: int) -> Iterator[Entry]:
-    """Makes the videos, in order."""
-    if workers == 1:
-        yield from map(_make, tasks)
-        return
-    # Forked where possible: the workers need nothing but NumPy and Pillow, which are loaded here already.
-    method = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
-    pool = ProcessPoolExecutor(min(workers, len(tasks)), mp_context=multiprocessing.get_context(method))
-    try:
-        yield from pool.map(_make, tasks, chunksize=2)
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _make(task: _Task) -> Entry:
