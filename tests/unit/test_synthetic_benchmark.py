@@ -130,6 +130,10 @@ def test_a_changed_config_is_another_run(tmp_path, monkeypatch):
     changed = bench("data.batch_size=4").asked(run)
     assert changed[:-1] == asked[:-1]
     assert changed[-1] != asked[-1]
+    demo.write_text(demo.read_text().replace("test_seeds: [1]", "test_seeds: [0]"))
+    sheet = copy / "evaluation" / "default.yaml"
+    sheet.write_text(sheet.read_text().replace("sheet_rows: 8", "sheet_rows: 9"))
+    assert bench("data.batch_size=4").asked(run) == asked  # no score depends on it
 
 
 def test_results_outlive_the_runs(tmp_path):
