@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 from omegaconf import DictConfig, OmegaConf
 
 from fsrvos.checkpoints import checkpoint_file, load_checkpoint, newest_checkpoint
 from fsrvos.cli.common import build, fit_window, hydra_command, run_folder
+from fsrvos.cli.jobs import in_search
 from fsrvos.cli.progress import prepare
 from fsrvos.cli.scoring import score
 from fsrvos.engine.module import SegmentationModule
+from fsrvos.errors import UserError
+from fsrvos.run_folders import RESULTS
+
+TESTED = tuple(product(("standard", "paper"), ("J", "F", "JF")))
 
 
 def main() -> None:
@@ -20,11 +29,14 @@ def main() -> None:
     hydra_command("train", train)
 
 
-def train(config: DictConfig) -> None:
+def train(config: DictConfig) -> float | None:
     """Trains one experiment and scores it.
 
     Args:
         config: Composed from configs/train.yaml.
+
+    Returns:
+        What a search over settings optimises, ``config.optimized_metric``; None if this run has no such number.
     """
     folder = run_folder()
     L.seed_everything(config.seed, workers=True, verbose=False)
@@ -40,7 +52,8 @@ def train(config: DictConfig) -> None:
         logger=build(config.logger) if config.logger else False,
         callbacks=[build(callback) for callback in config.callbacks.values()],
     )
-    OmegaConf.save(config, folder / "config.yaml", resolve=True)
+    if trainer.is_global_zero:
+        OmegaConf.save(config, folder / "config.yaml", resolve=True)
     trainer.fit(module, data, ckpt_path=str(resumed) if resumed else None, weights_only=True)
     if trainer.interrupted:
         sys.exit(f"fsrvos: interrupted; go on with ckpt_path=last, the run is in {folder}")
@@ -54,6 +67,33 @@ def train(config: DictConfig) -> None:
     if config.evaluate and trainer.is_global_zero:
         device = module.device if module.device.type != "cpu" else trainer.strategy.root_device
         score(module.model, data, config, folder, device)
+    return optimized_value(config.optimized_metric, trainer.callback_metrics, folder / RESULTS)
+
+
+def optimized_value(key: str, logged: Mapping[str, Any], results: Path) -> float | None:
+    """The number that a search over settings, such as ``hydra/sweeper=optuna``, optimises.
+
+    Args:
+        key: A metric that training logs (its last value), or ``PROTOCOL/SCORE`` in results.json.
+        logged: Metrics by name.
+        results: The file results.json.
+
+    Returns:
+        The number, or None if a run that no search waits for did not make it.
+
+    Raises:
+        UserError: A search waits for a number that this run did not make.
+    """
+    if key in logged:
+        return float(logged[key])
+    scores = json.loads(results.read_text()) if results.is_file() else {}
+    tested = {f"{protocol}/{name}": scores.get(protocol, {}).get(name) for protocol, name in TESTED}
+    if tested.get(key) is not None:
+        return float(tested[key])
+    if in_search():
+        known = [*sorted(logged), *(name for name, score in tested.items() if score is not None)]
+        raise UserError(f"optimized_metric={key} was not measured; this run has {', '.join(known)}")
+    return None
 
 
 def find_resumed(config: DictConfig, folder: Path) -> Path | None:
@@ -64,3 +104,7 @@ def find_resumed(config: DictConfig, folder: Path) -> Path | None:
     file = newest_checkpoint(folder.parent, exclude=folder) if last else checkpoint_file(config.ckpt_path)
     load_checkpoint(file)  # so that a damaged or foreign file is told now, in one line
     return file
+
+
+if __name__ == "__main__":
+    main()
