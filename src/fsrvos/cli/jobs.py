@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -17,8 +18,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, flag_override
 
-from fsrvos.cli.mistakes import exit_on_user_error, user_message
-from fsrvos.run_folders import FAILED, JobRecord, note_failure
+from fsrvos.cli.mistakes import EXIT_USER_ERROR, exit_on_user_error, user_message
+from fsrvos.errors import UserError
+from fsrvos.run_folders import FAILED, JobRecord, failure, note_failure
 
 
 class JobFailedError(Exception):
@@ -40,14 +42,18 @@ class Job:
     def __call__(self, config: DictConfig) -> Any:
         """Runs the task; a failure leaves ``failed.txt`` in the run folder."""
         folder = Path(HydraConfig.get().runtime.output_dir)
-        (folder / FAILED).unlink(missing_ok=True)
+        if os.environ.get("LOCAL_RANK", "0") == "0":  # another process of DDP may have begun to fail
+            (folder / FAILED).unlink(missing_ok=True)
         return self._in_sweep(config, folder) if in_sweep() else self._alone(config, folder)
 
     def _alone(self, config: DictConfig, folder: Path) -> Any:
         try:
             return self.task(config)
         except BaseException as error:
-            note_failure(folder, in_one_line(error))
+            if (
+                failure(folder) is None
+            ):  # with several processes the first says why, the others that it has gone
+                note_failure(folder, in_one_line(error))
             # Inside the job, so that Hydra adds no line of its own; SystemExit passes through it.
             exit_on_user_error(error)
             raise
@@ -58,11 +64,15 @@ class Job:
         record = JobRecord(int(hydra.job.num), overrides, folder)
         record.save(sweep)
         try:
-            with own_command(self.module), own_process_state():
-                value = self.task(config)
+            if wants_process(config):
+                self._in_process(folder)
+                value = None
+            else:
+                with own_command(self.module), own_process_state():
+                    value = self.task(config)
         except Exception as error:
             mistake, message = user_message(error) is not None, in_one_line(error)
-            if not mistake:
+            if not mistake and not isinstance(error, JobFailedError):
                 traceback.print_exc()
             note_failure(folder, message)
             record = replace(record, state="failed", message=message, mistake=mistake)
@@ -78,6 +88,16 @@ class Job:
         replace(record, state="done").save(sweep)
         return value
 
+    def _in_process(self, folder: Path) -> None:
+        with own_command(self.module):
+            command = [sys.executable, "-m", self.module, *sys.argv[1:], f'hydra.run.dir="{folder}"']
+        code = subprocess.run(command, check=False).returncode
+        if code == EXIT_USER_ERROR:
+            raise UserError(failure(folder) or "see above")
+        if code:
+            how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+            raise JobFailedError(failure(folder) or how)
+
 
 def in_sweep() -> bool:
     """Whether the run at hand is a job of a sweep."""
@@ -90,11 +110,22 @@ def in_search() -> bool:
     return HydraConfig.initialized() and in_sweep() and HydraConfig.get().sweeper._target_ != basic
 
 
+def wants_process(config: DictConfig) -> bool:
+    """Whether a job of a sweep in this process needs one of its own: where one process of DDP dies, Lightning kills all.
+
+    A search takes the risk, since it wants what the job returns; other launchers start processes anyway.
+    """
+    basic = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+    trainer = config.get("trainer")
+    several = trainer is not None and (trainer.devices != 1 or trainer.strategy != "auto")
+    return several and not in_search() and HydraConfig.get().launcher._target_ == basic
+
+
 def in_one_line(error: BaseException) -> str:
     """What a failed run says of itself: the user's mistake, or the type and first line of anything else."""
     if isinstance(error, KeyboardInterrupt | SystemExit):
         return "interrupted"
-    message = user_message(error)
+    message = str(error) if isinstance(error, JobFailedError) else user_message(error)
     if message is not None:
         return " ".join(message.split())
     first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")

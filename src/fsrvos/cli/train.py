@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Mapping
-from itertools import product
 from pathlib import Path
-from typing import Any
 
 import lightning as L
 from omegaconf import DictConfig, OmegaConf
 
 from fsrvos.checkpoints import checkpoint_file, load_checkpoint, newest_checkpoint
 from fsrvos.cli.common import build, fit_window, hydra_command, run_folder
-from fsrvos.cli.jobs import in_search
 from fsrvos.cli.progress import prepare
 from fsrvos.cli.scoring import score
+from fsrvos.cli.search import check_direction, optimized_value
 from fsrvos.engine.module import SegmentationModule
-from fsrvos.errors import UserError
 from fsrvos.run_folders import RESULTS
-
-TESTED = tuple(product(("standard", "paper"), ("J", "F", "JF")))
 
 
 def main() -> None:
@@ -39,6 +32,7 @@ def train(config: DictConfig) -> float | None:
         What a search over settings optimises, ``config.optimized_metric``; None if this run has no such number.
     """
     folder = run_folder()
+    check_direction(config.optimized_metric)
     L.seed_everything(config.seed, workers=True, verbose=False)
     resumed = find_resumed(config, folder)
     data = build(config.data)
@@ -68,32 +62,6 @@ def train(config: DictConfig) -> float | None:
         device = module.device if module.device.type != "cpu" else trainer.strategy.root_device
         score(module.model, data, config, folder, device)
     return optimized_value(config.optimized_metric, trainer.callback_metrics, folder / RESULTS)
-
-
-def optimized_value(key: str, logged: Mapping[str, Any], results: Path) -> float | None:
-    """The number that a search over settings, such as ``hydra/sweeper=optuna``, optimises.
-
-    Args:
-        key: A metric that training logs (its last value), or ``PROTOCOL/SCORE`` in results.json.
-        logged: Metrics by name.
-        results: The file results.json.
-
-    Returns:
-        The number, or None if a run that no search waits for did not make it.
-
-    Raises:
-        UserError: A search waits for a number that this run did not make.
-    """
-    if key in logged:
-        return float(logged[key])
-    scores = json.loads(results.read_text()) if results.is_file() else {}
-    tested = {f"{protocol}/{name}": scores.get(protocol, {}).get(name) for protocol, name in TESTED}
-    if tested.get(key) is not None:
-        return float(tested[key])
-    if in_search():
-        known = [*sorted(logged), *(name for name, score in tested.items() if score is not None)]
-        raise UserError(f"optimized_metric={key} was not measured; this run has {', '.join(known)}")
-    return None
 
 
 def find_resumed(config: DictConfig, folder: Path) -> Path | None:
