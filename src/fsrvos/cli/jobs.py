@@ -134,8 +134,10 @@ def in_one_line(error: BaseException) -> str:
 
 def tell(record: JobRecord) -> str:
     """The line that names a job which has no results."""
-    message = record.message or "did not finish"
-    return f"fsrvos: job {record.number} ({' '.join(record.overrides)}) {record.state}: {message}"
+    told = {"failed": f"failed: {record.message}", "running": "did not finish"}.get(
+        record.state, record.state
+    )
+    return f"fsrvos: job {record.number} ({' '.join(record.overrides)}) {told}"
 
 
 @contextmanager
