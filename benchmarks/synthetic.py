@@ -38,7 +38,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from synthetic_report import portable, write_report
 
-from fsrvos.cli.common import build, config_directory, user_message
+from fsrvos.cli.common import build, config_directory
+from fsrvos.cli.mistakes import user_message
 from fsrvos.cli.progress import prepare
 from fsrvos.errors import UserError
 from fsrvos.report import replace_file

@@ -15,6 +15,7 @@ COMMANDS = {
     "fsrvos-eval": "fsrvos.cli.eval:main",
     "fsrvos-data": "fsrvos.cli.data:main",
     "fsrvos-weights": "fsrvos.cli.weights:main",
+    "fsrvos-report": "fsrvos.cli.report:main",
 }
 
 

@@ -18,13 +18,14 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import fsrvos
+from fsrvos.cli.jobs import Job
+from fsrvos.cli.mistakes import exit_on_user_error
+from fsrvos.cli.sweeps import sweep_told
 from fsrvos.data.datamodule import EpisodeDataModule
 from fsrvos.errors import UserError
 from fsrvos.models.cma import CMA
 
 log = logging.getLogger(__name__)
-
-EXIT_USER_ERROR = 2
 
 
 def config_directory() -> str:
@@ -72,26 +73,21 @@ def hydra_command(config_name: str, task: Callable[[DictConfig], Any]) -> None:
     """Runs a task as a Hydra command line; mistakes of the user end in one line and exit code 2.
 
     Args:
-        config_name: Main config, such as ``"train"``.
+        config_name: Main config, such as ``"train"``, and name of the command's module.
         task: What to do with the composed config.
     """
     speak_plainly()
     # Hydra then raises its own errors, which are told here, instead of printing half a traceback.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
-
-    def guarded(config: DictConfig) -> Any:
-        # Inside the job, so that Hydra adds no line of its own; SystemExit passes through it.
-        try:
-            return task(config)
-        except Exception as error:
-            exit_on_user_error(error)
-            raise
-
+    job = Job(task, module=f"fsrvos.cli.{config_name}")
     try:
-        hydra.main(version_base="1.3", config_path=config_directory(), config_name=config_name)(guarded)()
+        with sweep_told():
+            hydra.main(version_base="1.3", config_path=config_directory(), config_name=config_name)(job)()
     except (HydraException, OmegaConfBaseException) as error:
         exit_on_user_error(error)
         raise
+    except KeyboardInterrupt:
+        raise SystemExit("fsrvos: interrupted") from None
 
 
 def speak_plainly() -> None:
@@ -109,35 +105,3 @@ def speak_plainly() -> None:
         print(f"fsrvos: warning: {message}", file=sys.stderr)
 
     warnings.showwarning = show
-
-
-def exit_on_user_error(error: BaseException) -> None:
-    """Prints one line and exits with 2 if the user can mend what went wrong; returns if not."""
-    message = user_message(error)
-    if message is not None:
-        print(f"fsrvos: {message}", file=sys.stderr)
-        raise SystemExit(EXIT_USER_ERROR)
-
-
-def user_message(error: BaseException) -> str | None:
-    """The one line of the user's mistake in a chain of exceptions; None if there is none in it."""
-    chain: list[BaseException] = []
-    link: BaseException | None = error
-    while link is not None and link not in chain:
-        chain.append(link)
-        link = link.__cause__ or link.__context__
-    for link in chain:
-        if isinstance(link, UserError):
-            return str(link)
-    if isinstance(error, HydraException | OmegaConfBaseException):
-        return _in_one_line(str(chain[0])) or type(error).__name__
-    return None
-
-
-def _in_one_line(message: str) -> str:
-    """Hydra's words without the list of places where it searched; options stay."""
-    told = message.split("Config search path:")[0]
-    first, *rest = [line.strip() for line in told.splitlines() if line.strip()] or [""]
-    if rest and rest[0].endswith(":"):
-        return f"{first}. {rest[0]} {', '.join(rest[1:])}"
-    return " ".join([first, *rest[:2]])

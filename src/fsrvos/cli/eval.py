@@ -126,3 +126,7 @@ def with_settings_of_run(config: DictConfig, saved_file: Path) -> DictConfig:
         if filled.name == "eval":
             filled.name = saved.name
     return filled
+
+
+if __name__ == "__main__":
+    main()

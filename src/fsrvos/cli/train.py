@@ -12,7 +12,9 @@ from fsrvos.checkpoints import checkpoint_file, load_checkpoint, newest_checkpoi
 from fsrvos.cli.common import build, fit_window, hydra_command, run_folder
 from fsrvos.cli.progress import prepare
 from fsrvos.cli.scoring import score
+from fsrvos.cli.search import check_direction, optimized_value
 from fsrvos.engine.module import SegmentationModule
+from fsrvos.run_folders import RESULTS
 
 
 def main() -> None:
@@ -20,13 +22,17 @@ def main() -> None:
     hydra_command("train", train)
 
 
-def train(config: DictConfig) -> None:
+def train(config: DictConfig) -> float | None:
     """Trains one experiment and scores it.
 
     Args:
         config: Composed from configs/train.yaml.
+
+    Returns:
+        What a search over settings optimises, ``config.optimized_metric``; None if this run has no such number.
     """
     folder = run_folder()
+    check_direction(config.optimized_metric)
     L.seed_everything(config.seed, workers=True, verbose=False)
     resumed = find_resumed(config, folder)
     data = build(config.data)
@@ -40,7 +46,8 @@ def train(config: DictConfig) -> None:
         logger=build(config.logger) if config.logger else False,
         callbacks=[build(callback) for callback in config.callbacks.values()],
     )
-    OmegaConf.save(config, folder / "config.yaml", resolve=True)
+    if trainer.is_global_zero:
+        OmegaConf.save(config, folder / "config.yaml", resolve=True)
     trainer.fit(module, data, ckpt_path=str(resumed) if resumed else None, weights_only=True)
     if trainer.interrupted:
         sys.exit(f"fsrvos: interrupted; go on with ckpt_path=last, the run is in {folder}")
@@ -54,6 +61,7 @@ def train(config: DictConfig) -> None:
     if config.evaluate:
         device = module.device if module.device.type != "cpu" else trainer.strategy.root_device
         score(module.model, data, config, folder, device)
+    return optimized_value(config.optimized_metric, trainer.callback_metrics, folder / RESULTS)
 
 
 def find_resumed(config: DictConfig, folder: Path) -> Path | None:
@@ -64,3 +72,7 @@ def find_resumed(config: DictConfig, folder: Path) -> Path | None:
     file = newest_checkpoint(folder.parent, exclude=folder) if last else checkpoint_file(config.ckpt_path)
     load_checkpoint(file)  # so that a damaged or foreign file is told now, in one line
     return file
+
+
+if __name__ == "__main__":
+    main()
