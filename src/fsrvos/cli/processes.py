@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import distributed, multiprocessing
 
-from fsrvos.cli.common import speak_plainly, user_message
+from fsrvos.cli.common import speak_plainly
+from fsrvos.cli.mistakes import user_message
 from fsrvos.errors import UserError
 
 Task = Callable[..., None]
