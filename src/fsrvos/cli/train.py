@@ -6,17 +6,20 @@ import sys
 from pathlib import Path
 
 import lightning as L
+from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 
 from fsrvos.checkpoints import checkpoint_file, load_checkpoint, newest_checkpoint
 from fsrvos.cli.common import build, fit_window, hydra_command, run_folder
 from fsrvos.cli.progress import prepare
+from fsrvos.cli.run_log import describe_run, log_scores, mark_sweep, opened_logger
 from fsrvos.cli.scoring import score
 from fsrvos.engine.module import SegmentationModule
 
 
 def main() -> None:
     """Entry point of the console script."""
+    mark_sweep()
     hydra_command("train", train)
 
 
@@ -27,6 +30,18 @@ def train(config: DictConfig) -> None:
         config: Composed from configs/train.yaml.
     """
     folder = run_folder()
+    with opened_logger(config) as logger:
+        train_and_score(config, folder, logger)
+
+
+def train_and_score(config: DictConfig, folder: Path, logger: Logger | None) -> None:
+    """One experiment in its run folder.
+
+    Args:
+        config: Composed from configs/train.yaml.
+        folder: Run folder.
+        logger: Where curves and pictures go; closed by the caller.
+    """
     L.seed_everything(config.seed, workers=True, verbose=False)
     resumed = find_resumed(config, folder)
     data = build(config.data)
@@ -37,10 +52,12 @@ def train(config: DictConfig) -> None:
     module = SegmentationModule(model, build(config.criterion), build(config.optim))
     trainer = build(
         config.trainer,
-        logger=build(config.logger) if config.logger else False,
+        logger=logger or False,
         callbacks=[build(callback) for callback in config.callbacks.values()],
     )
     OmegaConf.save(config, folder / "config.yaml", resolve=True)
+    if trainer.is_global_zero:
+        describe_run(config, data, folder, logger)
     trainer.fit(module, data, ckpt_path=str(resumed) if resumed else None, weights_only=True)
     if trainer.interrupted:
         sys.exit(f"fsrvos: interrupted; go on with ckpt_path=last, the run is in {folder}")
@@ -54,6 +71,7 @@ def train(config: DictConfig) -> None:
     if config.evaluate and trainer.is_global_zero:
         device = module.device if module.device.type != "cpu" else trainer.strategy.root_device
         score(module.model, data, config, folder, device)
+        log_scores(logger, folder, trainer.global_step)
 
 
 def find_resumed(config: DictConfig, folder: Path) -> Path | None:
