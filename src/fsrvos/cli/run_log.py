@@ -33,11 +33,9 @@ def mark_sweep() -> None:
 
 
 def sweep_name() -> str | None:
-    """What the jobs of a sweep have in common, such as ``synth_2026-11-26_10-20-30``; None outside a sweep."""
-    hydra = HydraConfig.get()
-    if hydra.mode != RunMode.MULTIRUN or SWEEP not in os.environ:
-        return None
-    return f"{hydra.runtime.choices.get('experiment') or 'train'}_{os.environ[SWEEP]}"
+    """What the jobs of a sweep have in common, such as ``sweep_2026-11-26_10-20-30``; None outside a sweep."""
+    is_sweep = HydraConfig.get().mode == RunMode.MULTIRUN and SWEEP in os.environ
+    return f"sweep_{os.environ[SWEEP]}" if is_sweep else None
 
 
 def run_label(overrides: Sequence[str], name: str) -> str:
@@ -57,7 +55,7 @@ def opened_logger(config: DictConfig) -> Iterator[Logger | None]:
     Raises:
         UserError: W&B is wanted online, and nobody is logged in.
     """
-    logger = build(config.logger) if config.logger else None
+    logger = build(config.logger) if config.get("logger") else None  # none after ~logger
     if not isinstance(logger, WandbRun):
         yield logger
         return

@@ -57,7 +57,7 @@ def train_and_score(config: DictConfig, folder: Path, logger: Logger | None) -> 
     )
     OmegaConf.save(config, folder / "config.yaml", resolve=True)
     if trainer.is_global_zero:
-        describe_run(config, data, folder, logger)
+        describe_run(config, data, folder, trainer.logger)
     trainer.fit(module, data, ckpt_path=str(resumed) if resumed else None, weights_only=True)
     if trainer.interrupted:
         sys.exit(f"fsrvos: interrupted; go on with ckpt_path=last, the run is in {folder}")
@@ -71,7 +71,7 @@ def train_and_score(config: DictConfig, folder: Path, logger: Logger | None) -> 
     if config.evaluate and trainer.is_global_zero:
         device = module.device if module.device.type != "cpu" else trainer.strategy.root_device
         score(module.model, data, config, folder, device)
-        log_scores(logger, folder, trainer.global_step)
+        log_scores(trainer.logger, folder, trainer.global_step)
 
 
 def find_resumed(config: DictConfig, folder: Path) -> Path | None:

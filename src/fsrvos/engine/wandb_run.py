@@ -59,6 +59,7 @@ class WandbRun(WandbLogger):
         super().__init__(
             name=name, save_dir=save_dir, project=project, group=group, entity=entity, tags=list(tags), **options,
         )  # fmt: skip
+        self._wandb_init.pop("anonymous", None)  # Lightning gives it, wandb warns of it
         self.is_offline = offline or os.environ.get("WANDB_MODE") in NOT_ONLINE
         if offline:
             self._wandb_init["mode"] = "offline"
@@ -204,7 +205,7 @@ def _video(content: bytes) -> Any:
 
 
 def _unreachable(error: Exception) -> UserError:
-    reason = " ".join(str(error).split())
+    reason = " ".join(str(error).split()).rstrip(".")
     return UserError(
         f"logger=wandb: {reason}; run `wandb login` again, or say logger.offline=true and upload later"
     )
