@@ -1,7 +1,8 @@
-"""Masks as pictures: overlays on a frame, and palette PNG."""
+"""Masks as pictures: overlays on a frame, moving ones too, and palette PNG."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -58,6 +59,30 @@ def save_image(image: Image.Image | np.ndarray, path: Path) -> None:
     """Writes a PNG, whole or not at all."""
     picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
     replace_file(path, lambda file: picture.save(file, format="PNG"))
+
+
+def animation(frames: Sequence[npt.ArrayLike], seconds: float = 0.25) -> bytes:
+    """A GIF that runs for ever, written with Pillow alone.
+
+    Args:
+        frames: T pictures (H, W, 3) uint8, of one size.
+        seconds: How long each is shown; GIF knows hundredths.
+
+    Returns:
+        The bytes of the file, the same for the same frames.
+
+    Raises:
+        ValueError: no frames, or several sizes.
+    """
+    pictures = [Image.fromarray(np.asarray(frame, dtype=np.uint8)) for frame in frames]
+    if len({picture.size for picture in pictures}) != 1:
+        raise ValueError(
+            f"expected frames of one size, got {[picture.size for picture in pictures] or 'none'}"
+        )
+    file = io.BytesIO()
+    first, *others = pictures
+    first.save(file, "GIF", save_all=True, append_images=others, duration=round(1000 * seconds), loop=0)
+    return file.getvalue()
 
 
 def save_masks(masks: npt.ArrayLike, directory: Path, names: Sequence[str], object_id: int = 1) -> list[Path]:

@@ -1,10 +1,12 @@
+import io
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from fsrvos import contact_sheet as sheets
 from fsrvos.contact_sheet import SheetRow, contact_sheet
-from fsrvos.pictures import label_palette, overlay, save_image, save_masks
+from fsrvos.pictures import animation, label_palette, overlay, save_image, save_masks
 
 RED, BLUE = (250, 10, 20), (10, 20, 250)
 
@@ -173,3 +175,36 @@ def test_images_are_written_whole(tmp_path):
     save_image(Image.fromarray(grey()), tmp_path / "a" / "c.png")
     assert (tmp_path / "a" / "b.png").read_bytes() == (tmp_path / "a" / "c.png").read_bytes()
     assert len(list((tmp_path / "a").iterdir())) == 2
+
+
+def flat(level, size=(6, 8)):
+    return np.full((*size, 3), level, np.uint8)
+
+
+def test_an_animation_shows_every_frame_for_its_time():
+    with Image.open(io.BytesIO(animation([flat(0), flat(120), flat(255)], seconds=0.2))) as video:
+        assert (video.format, video.n_frames, video.size, video.info["loop"]) == ("GIF", 3, (8, 6), 0)
+        for frame, level in enumerate((0, 120, 255)):
+            video.seek(frame)
+            assert video.info["duration"] == 200
+            np.testing.assert_array_equal(np.asarray(video.convert("RGB")), flat(level))
+
+
+def test_a_still_clip_keeps_its_length():
+    with Image.open(io.BytesIO(animation([flat(9)] * 4, seconds=0.25))) as video:
+        times = []
+        for frame in range(video.n_frames):
+            video.seek(frame)
+            times.append(video.info["duration"])
+    assert sum(times) == 1000
+
+
+def test_an_animation_is_the_same_bytes_every_time():
+    frames = list(np.random.default_rng(0).integers(0, 256, (3, 12, 9, 3), dtype=np.uint8))
+    assert animation(frames) == animation(frames)
+
+
+@pytest.mark.parametrize("frames", [[], [flat(0), flat(0, (3, 8))]])
+def test_an_animation_wants_frames_of_one_size(frames):
+    with pytest.raises(ValueError, match="one size"):
+        animation(frames)

@@ -22,6 +22,9 @@ from fsrvos.cli.mistakes import EXIT_USER_ERROR, exit_on_user_error, user_messag
 from fsrvos.errors import UserError
 from fsrvos.run_folders import FAILED, JobRecord, failure, note_failure
 
+SWEEP = "FSRVOS_SWEEP"
+"""Environment variable that names the sweep of a job, for all processes of the job."""
+
 
 class JobFailedError(Exception):
     """A job of a sweep failed and has said so; for sweepers that want to know."""
@@ -44,7 +47,13 @@ class Job:
         folder = Path(HydraConfig.get().runtime.output_dir)
         if os.environ.get("LOCAL_RANK", "0") == "0":  # another process of DDP may have begun to fail
             (folder / FAILED).unlink(missing_ok=True)
-        return self._in_sweep(config, folder) if in_sweep() else self._alone(config, folder)
+        if not in_sweep():
+            return self._alone(config, folder)
+        os.environ[SWEEP] = Path(HydraConfig.get().sweep.dir).name
+        try:
+            return self._in_sweep(config, folder)
+        finally:
+            os.environ.pop(SWEEP, None)
 
     def _alone(self, config: DictConfig, folder: Path) -> Any:
         try:

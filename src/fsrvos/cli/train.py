@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import lightning as L
+from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 
 from fsrvos.checkpoints import checkpoint_file, load_checkpoint, newest_checkpoint
 from fsrvos.cli.common import build, fit_window, hydra_command, run_folder
 from fsrvos.cli.progress import prepare
+from fsrvos.cli.run_log import describe_run, log_scores, opened_logger
 from fsrvos.cli.scoring import score
 from fsrvos.cli.search import check_direction, optimized_value
 from fsrvos.engine.module import SegmentationModule
@@ -33,6 +37,22 @@ def train(config: DictConfig) -> float | None:
     """
     folder = run_folder()
     check_direction(config.optimized_metric)
+    with opened_logger(config) as logger:
+        logged = train_and_score(config, folder, logger)
+    return optimized_value(config.optimized_metric, logged, folder / RESULTS)
+
+
+def train_and_score(config: DictConfig, folder: Path, logger: Logger | None) -> Mapping[str, Any]:
+    """One experiment in its run folder.
+
+    Args:
+        config: Composed from configs/train.yaml.
+        folder: Run folder.
+        logger: Where curves and pictures go; closed by the caller.
+
+    Returns:
+        The last value of every metric of training.
+    """
     L.seed_everything(config.seed, workers=True, verbose=False)
     resumed = find_resumed(config, folder)
     data = build(config.data)
@@ -43,13 +63,17 @@ def train(config: DictConfig) -> float | None:
     module = SegmentationModule(model, build(config.criterion), build(config.optim))
     trainer = build(
         config.trainer,
-        logger=build(config.logger) if config.logger else False,
+        logger=logger or False,
         callbacks=[build(callback) for callback in config.callbacks.values()],
     )
     if trainer.is_global_zero:
         OmegaConf.save(config, folder / "config.yaml", resolve=True)
-    trainer.fit(module, data, ckpt_path=str(resumed) if resumed else None, weights_only=True)
-    if trainer.interrupted:
+        describe_run(config, data, folder, trainer.logger)
+    try:
+        trainer.fit(module, data, ckpt_path=str(resumed) if resumed else None, weights_only=True)
+    except SystemExit:  # how Lightning ends after Ctrl-C
+        if not trainer.interrupted:
+            raise
         sys.exit(f"fsrvos: interrupted; go on with ckpt_path=last, the run is in {folder}")
     if data.repeat_episodes is not None:
         learned = trainer.callback_metrics.get("val/J")
@@ -61,7 +85,9 @@ def train(config: DictConfig) -> float | None:
     if config.evaluate:
         device = module.device if module.device.type != "cpu" else trainer.strategy.root_device
         score(module.model, data, config, folder, device)
-    return optimized_value(config.optimized_metric, trainer.callback_metrics, folder / RESULTS)
+        if trainer.is_global_zero:
+            log_scores(trainer.logger, folder, trainer.global_step)
+    return trainer.callback_metrics
 
 
 def find_resumed(config: DictConfig, folder: Path) -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import lightning as L
@@ -12,7 +13,7 @@ from torch import Tensor
 from fsrvos.data.datamodule import VALIDATED
 from fsrvos.engine.criterion import Criterion
 from fsrvos.engine.evaluation import mask_logits
-from fsrvos.engine.metrics import RegionSimilarity
+from fsrvos.engine.metrics import ContourAccuracy, RegionSimilarity
 from fsrvos.engine.optimizers import Recipe
 from fsrvos.errors import UserError
 from fsrvos.models.cma import CMA
@@ -32,6 +33,7 @@ class SegmentationModule(L.LightningModule):
         super().__init__()
         self.model, self.criterion, self.recipe = model, criterion, optimizer
         self.similarity = torch.nn.ModuleDict({condition: RegionSimilarity() for condition in VALIDATED})
+        self.accuracy = ContourAccuracy()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of a batch of episodes."""
@@ -60,27 +62,32 @@ class SegmentationModule(L.LightningModule):
         boxes = torch.cat((batch.targets.boxes[:, :, None], rivals.boxes), 2)
         return self.model.fit(batch.query, masks, boxes, rivals.phrases, rivals.owner)
 
-    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Region similarity on held-out episodes, one loader a condition: right, wrong, no support."""
+    def validation_step(
+        self, batch: Batch, batch_idx: int, dataloader_idx: int = 0
+    ) -> dict[str, list[Tensor]]:
+        """Scores of held-out episodes, one loader a condition: right, wrong, no support.
+
+        Returns:
+            "masks": what was found, (T, h, w) bool for each episode, unpadded; callbacks draw it.
+        """
         assert batch.targets is not None
         condition = VALIDATED[dataloader_idx]
         segmentation = self.model.segment(batch.query, batch.support)
         similarity = self.similarity[condition]
         assert isinstance(similarity, RegionSimilarity)
         sizes = [(h, w) for h, w in batch.query.sizes.tolist()]
-        for logits, truth, (h, w) in zip(
-            mask_logits(segmentation, batch.query, sizes), batch.targets.masks, sizes, strict=True
-        ):
-            similarity(logits > 0, truth[:, :h, :w])
+        found = [logits > 0 for logits in mask_logits(segmentation, batch.query, sizes)]
+        for masks, truth, (h, w) in zip(found, batch.targets.masks, sizes, strict=True):
+            similarity(masks, truth[:, :h, :w])
+            if condition == "right":
+                self.accuracy(masks, truth[:, :h, :w])
         name = "val/J" if condition == "right" else f"val/J_{condition}"
-        self.log(
-            name,
-            similarity,
-            on_epoch=True,
-            prog_bar=True,
-            add_dataloader_idx=False,
-            batch_size=len(batch.specs),
-        )
+        log = partial(self.log, on_epoch=True, add_dataloader_idx=False, batch_size=len(batch.specs))
+        log(name, similarity, prog_bar=True)
+        log(f"controls/J_{condition}", similarity)  # a panel of their own, with the right one for comparison
+        if condition == "right":
+            log("val/F", self.accuracy)
+        return {"masks": found}
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Optimizer and schedule of the recipe."""

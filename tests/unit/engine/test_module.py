@@ -1,10 +1,13 @@
 """The LightningModule: what the optimizer holds, what validation measures, what a step's loss is."""
 
+import math
 from types import SimpleNamespace
 
 import lightning as L
+import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 from tiny import BACKBONE, PHRASES, make_clip, make_support, tiny_model
 from torch.utils.data import DataLoader
 
@@ -98,6 +101,36 @@ def similarity(model, batches):
     return sum(scores) / len(scores)
 
 
+def accuracy(model, batches):
+    """Mean F over frames with SciPy: boundaries dilated with the disk of ceil(0.008 * diagonal) pixels."""
+    scores = []
+    for one in batches:
+        answer = model.segment(one.query, one.support)
+        for b, (h, w) in enumerate(one.query.sizes.tolist()):
+            cells = answer.masks[b, :, : -(-h // 4), : -(-w // 4)]
+            logits = torch.nn.functional.interpolate(cells[:, None], (h, w), mode="bilinear")[:, 0]
+            radius = math.ceil(0.008 * math.hypot(h, w))
+            y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
+            disk = x**2 + y**2 <= radius**2
+            for pair in zip((logits > 0).numpy(), one.targets.masks[b, :, :h, :w].numpy(), strict=True):
+                found, truth = (edges(mask) for mask in pair)
+                if not found.any() or not truth.any():
+                    scores.append(float(not found.any() and not truth.any()))
+                    continue
+                precision = (found & ndimage.binary_dilation(truth, disk)).sum() / found.sum()
+                recall = (truth & ndimage.binary_dilation(found, disk)).sum() / truth.sum()
+                scores.append(2 * precision * recall / (precision + recall) if precision + recall else 0.0)
+    return sum(scores) / len(scores)
+
+
+def edges(mask):
+    """Pixels that differ from their right, lower or lower-right neighbour, the frame's edge repeated."""
+    right, below, corner = np.roll(mask, -1, 1), np.roll(mask, -1, 0), np.roll(mask, (-1, -1), (0, 1))
+    right[:, -1], below[-1], corner[-1], corner[:, -1] = mask[:, -1], mask[-1], right[-1], below[:, -1]
+    corner[-1, -1] = mask[-1, -1]
+    return (mask != right) | (mask != below) | (mask != corner)
+
+
 def test_validation_logs_the_three_conditions():
     module = make_module()
     right, wrong = [batch(0), batch(1)], [batch(2)]
@@ -105,8 +138,13 @@ def test_validation_logs_the_three_conditions():
     trainer = quiet_trainer()
     trainer.validate(module, [loader(*right), loader(*wrong), loader(*without)], verbose=False)
     logged = {name: value.item() for name, value in trainer.callback_metrics.items()}
-    assert logged.keys() == {"val/J", "val/J_wrong_support", "val/J_no_support"}
+    controls = {f"controls/J_{condition}" for condition in ("right", "wrong_support", "no_support")}
+    assert logged.keys() == {"val/J", "val/F", "val/J_wrong_support", "val/J_no_support", *controls}
+    assert logged["controls/J_right"] == logged["val/J"]
+    assert logged["controls/J_wrong_support"] == logged["val/J_wrong_support"]
+    assert logged["controls/J_no_support"] == logged["val/J_no_support"]
     model = module.model.eval()
+    assert logged["val/F"] == pytest.approx(accuracy(model, right), abs=1e-6)
     assert logged["val/J"] == pytest.approx(similarity(model, right), abs=1e-6)
     assert logged["val/J_wrong_support"] == pytest.approx(similarity(model, wrong), abs=1e-6)
     assert logged["val/J_no_support"] == pytest.approx(similarity(model, without), abs=1e-6)
