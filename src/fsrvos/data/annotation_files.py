@@ -90,9 +90,11 @@ def read_expressions(
         with told(report):
             entries = mapping(entry.get("expressions"), path, f'{where}, "expressions"')
             for eid in sorted(entries, key=natural):
-                expression = _expression(entries[eid], path, f"{where}, expression {eid!r}", report)
-                if expression is not None:
-                    expressions[eid] = expression
+                with told(report):
+                    plain_name(eid, path, f"{where}, expression")  # predictions lie in a folder of that name
+                    expression = _expression(entries[eid], path, f"{where}, expression {eid!r}", report)
+                    if expression is not None:
+                        expressions[eid] = expression
         for eid, expression in expressions.items():
             with told(report):
                 _check_distractor(eid, expression, expressions, path, where)

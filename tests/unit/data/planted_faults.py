@@ -110,6 +110,15 @@ PLANTED: dict[str, list[tuple[Callable[[Path], object], str, str]]] = {
             "frame '/etc'",
         ),
         (in_meta(lambda videos: videos.update({"../pair": {"objects": {}}})), META, "video '../pair'"),
+        (
+            in_expressions(
+                lambda videos: videos["pair"]["expressions"].update(
+                    {"../../9": {"exp": "a hat", "obj_id": "1"}}
+                )
+            ),
+            EXPRESSIONS,
+            "expression '../../9'",
+        ),
     ],
     "no-object-ids": [
         (
