@@ -214,6 +214,32 @@ def test_any_number_of_processes_gives_identical_numbers(smoke, place):
     assert found[1] == found[2] == found[3]
 
 
+def test_training_in_two_processes_ends_in_the_scores_of_one(place, monkeypatch, capfd):
+    """DDP scores in its own processes: once, every episode once, and as one process finds them."""
+    settings = ["experiment=smoke", "strategy=ddp", "trainer.devices=2", "trainer.max_steps=1",
+                "model.coordinate_scale=1.0", "seed=1", "hydra.run.dir=ddp"]  # fmt: skip
+    done = subprocess.run(
+        [BIN / "fsrvos-train", *settings], cwd=place, capture_output=True, text=True, timeout=600, check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "MEMBER: 2/2" in done.stdout + done.stderr
+    assert done.stdout.count("unseen categories") == 1
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        alone = run(eval_command.main, ["checkpoint=ddp", "hydra.run.dir=alone"], place, monkeypatch, capfd)
+    finally:
+        torch.set_num_threads(threads)
+    assert alone.code == 0, alone.err
+    together, by_one = results_of(place / "ddp"), results_of(place / "alone")
+    for results in (together, by_one):
+        results.pop("seconds")
+    assert together == by_one
+    assert together["episodes"] == 12
+    assert together["standard"]["J"] > 0
+
+
 def test_resuming_goes_on_where_training_stopped(smoke, place, monkeypatch, capfd):
     """Two steps and two more read the same episodes, and end with the same network, as four at once."""
     seen = []

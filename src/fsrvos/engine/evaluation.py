@@ -15,7 +15,7 @@ from fsrvos.data.clips import native_masks
 from fsrvos.data.datamodule import EpisodeDataModule
 from fsrvos.engine.frame_scores import CONDITIONS, FrameScore, paper_size, paper_truth, score_clip
 from fsrvos.engine.predictions import Predictions
-from fsrvos.engine.processes import share
+from fsrvos.engine.processes import share, take_buffers_of_first
 from fsrvos.errors import UserError
 from fsrvos.models.cma import CMA
 from fsrvos.models.mask_head import STRIDE
@@ -92,6 +92,7 @@ def evaluate(
         Trials in the order of ``planned``.
     """
     model = model.to(device).eval()
+    take_buffers_of_first(model)
     plan = share(planned(data, conditions))
     loader = data.episode_loader([shown for _, _, shown in plan])
     for done, ((condition, spec, _), batch) in enumerate(zip(plan, loader, strict=True), start=1):

@@ -15,6 +15,7 @@ from fsrvos.engine.criterion import Criterion
 from fsrvos.engine.evaluation import mask_logits
 from fsrvos.engine.metrics import ContourAccuracy, RegionSimilarity
 from fsrvos.engine.optimizers import Recipe
+from fsrvos.engine.processes import take_buffers_of_first
 from fsrvos.errors import UserError
 from fsrvos.models.cma import CMA
 from fsrvos.structures import Batch
@@ -61,6 +62,10 @@ class SegmentationModule(L.LightningModule):
         masks = torch.cat((batch.targets.masks[:, :, None], rivals.masks), 2)
         boxes = torch.cat((batch.targets.boxes[:, :, None], rivals.boxes), 2)
         return self.model.fit(batch.query, masks, boxes, rivals.phrases, rivals.owner)
+
+    def on_validation_start(self) -> None:
+        """All processes validate the network that is saved."""
+        take_buffers_of_first(self.model)
 
     def validation_step(
         self, batch: Batch, batch_idx: int, dataloader_idx: int = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from torch import distributed
+from torch import distributed, nn
 
 Item = TypeVar("Item")
 
@@ -31,3 +31,14 @@ def gather(found: Sequence[Item]) -> list[Item]:
     parts: list[Any] = [None] * count
     distributed.all_gather_object(parts, list(found))
     return [item for part in parts for item in part]
+
+
+def take_buffers_of_first(model: nn.Module) -> None:
+    """Makes every process use the buffers of the first, whose network is the one that is saved.
+
+    In training each process updates the running statistics of batch norm with its own batches, so that after a step they
+    differ; DDP makes them equal only before the next one. Every process must call it.
+    """
+    if place()[1] > 1:
+        for buffer in model.buffers():
+            distributed.broadcast(buffer, 0)
