@@ -53,7 +53,7 @@ def test_dogs_and_people_train_and_sedans_are_segmented(tmp_path, monkeypatch, c
     assert "sedan" not in left_out[0]
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     assert results["per_category"].keys() == {"sedan"}
-    masks = list((tmp_path / "run" / "masks").rglob("*.png"))
+    masks = list((tmp_path / "run" / "predictions").rglob("*.png"))
     assert len(masks) == results["frames"] > 5
     for mask in masks:
         with Image.open(mask) as image:

@@ -90,7 +90,7 @@ def scored(folder, seeds):
     left_out = {}
     of_seeds = []
     for seed in seeds:
-        queries = folder / "masks" / f"seed{seed}"
+        queries = folder / "predictions" / f"seed{seed}" / "Annotations"
         left_out[seed] = SAIL.keys() - {video.name for video in queries.iterdir()}
         assert {video.split("_")[0] for video in left_out[seed]} == set(CLASSES)
         assert len(left_out[seed]) == len(CLASSES), "one video of each class supports, all others are tested"
