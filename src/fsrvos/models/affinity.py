@@ -20,11 +20,19 @@ from fsrvos.structures import Match
 
 @dataclass
 class SupportMemory:
-    """Keys and values (B, M, C/2) of the support's positions; ``weigh`` (B, M) bool, those that may be attended."""
+    """What may be attended.
+
+    Attributes:
+        keys: (B, M, C/2) of the support's positions.
+        values: (B, M, C/2).
+        weigh: (B, M) bool, positions that may be attended.
+        frames: (B,) frames of the support that have such a position, at least 1.
+    """
 
     keys: Tensor
     values: Tensor
     weigh: Tensor
+    frames: Tensor
 
     def prototypes(self) -> Tensor:
         """Mean key of the positions that may be attended: (B, C/2), zeros where there is none."""
@@ -35,7 +43,8 @@ class SupportMemory:
     def empty(cls, like: Tensor) -> SupportMemory:
         """A memory of one position that may not be attended, for (B, n, C/2)."""
         nothing = torch.zeros_like(like[:, :1])
-        return cls(nothing, nothing, torch.zeros(like.shape[0], 1, dtype=torch.bool, device=like.device))
+        weigh = torch.zeros(like.shape[0], 1, dtype=torch.bool, device=like.device)
+        return cls(nothing, nothing, weigh, torch.ones_like(weigh[:, 0], dtype=torch.int64))
 
 
 class Projections(nn.Module):
@@ -59,7 +68,8 @@ class CrossModalAffinity(nn.Module):
             network zeroes their features but lets them take part in the softmax.
         rest: Attention over the support may rest on a learned key without a value, so that a position that
             resembles nothing there brings nothing. What does not rest is the position's match with the support,
-            which a mask loss can teach.
+            which a mask loss can teach. The key weighs as much as there are frames, so that frames average: further
+            ones make the match surer, not larger.
     """
 
     def __init__(
@@ -134,6 +144,7 @@ class CrossModalAffinity(nn.Module):
         scores = scores.masked_fill(~memory.weigh[:, None], -torch.inf)
         if self.rest is not None:
             resting = related @ self.rest[:, None] * related.shape[-1] ** -0.5
+            resting = resting + memory.frames.log()[:, None, None]
             scores = torch.cat((scores, resting), -1)
         grid = support.features.shape[1:2] if self.all_support_frames else (1,)
         weights = scores.softmax(-1).nan_to_num()[..., : memory.keys.shape[1]]
@@ -147,10 +158,12 @@ class CrossModalAffinity(nn.Module):
         keys = torch.cat((memory.keys, self.rest.expand(b, 1, -1)), 1)
         # A channel of ones beside the values adds up to the weight that did not rest.
         values = F.pad(F.pad(memory.values, (0, 1), value=1.0), (0, 0, 0, 1))
-        weigh = F.pad(memory.weigh, (0, 1), value=True)[:, None]
-        brought, weight = F.scaled_dot_product_attention(related, keys, values, attn_mask=weigh).split(
-            [related.shape[-1], 1], dim=-1
-        )
+        bias = torch.zeros_like(keys[..., 0])
+        bias[:, :-1].masked_fill_(~memory.weigh, -torch.inf)
+        bias[:, -1] = memory.frames.log()
+        brought, weight = F.scaled_dot_product_attention(
+            related, keys, values, attn_mask=bias[:, None]
+        ).split([related.shape[-1], 1], dim=-1)
         return self.norm(related + self.dropout(brought)), torch.logit(weight[..., 0], eps=1e-6)
 
     def _own_memory(self, query: Tensor, padding_mask: Tensor) -> SupportMemory:
@@ -161,7 +174,9 @@ class CrossModalAffinity(nn.Module):
         weigh = torch.ones(keys.shape[:2], dtype=torch.bool, device=keys.device)
         if self.mask_background:
             weigh = ~padding_mask[:, padding_mask.shape[1] // 2].flatten(1)
-        return SupportMemory(keys, values, weigh)
+        return SupportMemory(
+            keys, values, weigh, torch.ones(len(keys), dtype=torch.int64, device=keys.device)
+        )
 
     def _support_memory(self, support: SupportLevel, batch: int) -> SupportMemory:
         """Gathers the clips of every episode into rows of equal length."""
@@ -178,9 +193,14 @@ class CrossModalAffinity(nn.Module):
             weigh = support.is_cell.flatten(1)
         else:
             weigh = torch.ones_like(support.is_object).flatten(1)
+        shown = weigh.unflatten(1, (support.features.shape[1], -1)).any(-1).sum(1)
+        frames = (
+            torch.zeros(batch, dtype=shown.dtype, device=shown.device).index_add(0, owner, shown).clamp(min=1)
+        )
         if torch.equal(owner, torch.arange(batch, device=owner.device)):
-            return SupportMemory(keys, values, weigh)
-        return SupportMemory(*(_by_owner(x, owner, batch) for x in (keys, values, weigh)))
+            return SupportMemory(keys, values, weigh, frames)
+        keys, values, weigh = (_by_owner(x, owner, batch) for x in (keys, values, weigh))
+        return SupportMemory(keys, values, weigh, frames)
 
     def _attend(self, asked: Tensor, memory: SupportMemory) -> Tensor:
         """Single-head attention, residual, norm: (B, n, C/2). Where no position may be weighed, nothing is added."""

@@ -193,7 +193,7 @@ def test_published_stands_an_empty_mask(support_is_there):
     assert found.isfinite().all()
 
 
-def test_rest_equals_a_softmax_with_a_null_key():
+def test_rest_equals_a_softmax_with_a_null_key_for_every_frame():
     affinity = randomised(CrossModalAffinity(C, **SWITCHES, rest=True))
     (query, padding), support = query_level(1), support_level((0, 0))
     clips = list(zip(support.features, support.is_object, strict=True))
@@ -203,13 +203,35 @@ def test_rest_equals_a_softmax_with_a_null_key():
         torch.testing.assert_close(match.asked[0].flatten(0, 2), related)
         torch.testing.assert_close(match.prototypes[0], keys.mean(0))
         values = torch.cat([conv(affinity.of_support.value, f)[m.flatten()] for f, m in clips])
-        null = torch.zeros(1, C // 2, dtype=torch.float64)
-        keys = torch.cat((affinity.rest[None], keys))
+        frames = 2 * S
+        null = torch.zeros(frames, C // 2, dtype=torch.float64)
+        keys = torch.cat((affinity.rest.expand(frames, -1), keys))
         expected = attend(affinity, related, keys, torch.cat((null, values)))
         torch.testing.assert_close(found[0, :, : C // 2].permute(0, 2, 3, 1).reshape(-1, C // 2), expected)
         scores = related @ keys.T / math.sqrt(C // 2)
-        odds = scores[:, 1:].exp().sum(-1) / scores[:, 0].exp()
+        odds = scores[:, frames:].exp().sum(-1) / scores[:, :frames].exp().sum(-1)
         torch.testing.assert_close(match.logits[0].flatten(), odds.log())
+
+
+def test_frames_average_where_attention_may_rest():
+    """The same frame again, in its clip or as another clip, and frames without the object change nothing."""
+    affinity = randomised(CrossModalAffinity(C, 0.0, **SWITCHES, rest=True)).double().eval()
+    (query, padding), one = query_level(), support_level(frames=1)
+
+    def repeated(clips, frames, empty=0):
+        features, is_object = (
+            x.repeat_interleave(clips, 0).repeat_interleave(frames, 1) for x in (one.features, one.is_object)
+        )
+        nothing = [torch.zeros_like(x[:, :1]).expand(-1, empty, *x.shape[2:]) for x in (features, is_object)]
+        joined = (torch.cat(pair, 1) for pair in zip((features, is_object), nothing, strict=True))
+        return SupportLevel(*joined, one.owner.repeat_interleave(clips))
+
+    with torch.no_grad():
+        found, match = affinity(query, padding, one)
+        for more in (repeated(1, 3), repeated(3, 1), repeated(2, 2), repeated(1, 1, empty=2)):
+            same, same_match = affinity(query, padding, more)
+            torch.testing.assert_close(same, found)
+            torch.testing.assert_close(same_match.logits, match.logits)
 
 
 @pytest.mark.parametrize("rest", [False, True])
