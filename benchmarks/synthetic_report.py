@@ -207,6 +207,7 @@ def draw_supports(supports: Sequence[Record], folder: Path) -> bool:
         for count, record in found:
             counts[count].append(score(record, "right"))
         axes.plot(sorted(counts), [fmean(counts[n]) for n in sorted(counts)], "o-", label=label)
+    axes.set_xticks(sorted({count for found in lines_of.values() for count, _ in found}))
     axes.set_xlabel("how many")
     axes.set_ylabel("J, unseen categories")
     axes.legend(frameon=False)
