@@ -187,8 +187,25 @@ def test_training(tmp_path, monkeypatch, capfd, mistake):
             ["foreign.ckpt", "neither a ReferFormer or CMA checkpoint nor one of ours"],
         ),
         (["checkpoint=broken.ckpt", "nonsense=1"], ["nonsense"]),
+        (["checkpoint=broken.ckpt", "predictions=folder"], ["exclude each other"]),
+        (["predictions=/no/such/masks"], ["/no/such/masks", "no such folder of predictions"]),
+        (["predictions=folder"], ["folder", "holds no mask", "Annotations/VIDEO/EXPRESSION/FRAME.png"]),
+        (["predictions=folder", "processes=2"], ["processes=1"]),
+        (["checkpoint=broken.ckpt", "processes=0"], ["processes must be at least 1, got 0"]),
     ],
-    ids=["none", "missing", "folder", "broken", "foreign", "key"],
+    ids=[
+        "none",
+        "missing",
+        "folder",
+        "broken",
+        "foreign",
+        "key",
+        "both",
+        "no masks",
+        "empty",
+        "several",
+        "zero",
+    ],
 )
 def test_evaluation(tmp_path, monkeypatch, capfd, arguments, words):
     (tmp_path / "folder").mkdir()

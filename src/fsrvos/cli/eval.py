@@ -30,10 +30,12 @@ def run(config: DictConfig) -> None:
     Args:
         config: Composed from configs/eval.yaml.
     """
-    if (config.checkpoint is None) == (config.predictions is None):
+    if config.checkpoint is None and config.predictions is None:
         raise UserError(
-            "say either checkpoint=PATH, a run folder or a .ckpt file, or predictions=DIR, masks that are there already"
+            "checkpoint is missing; say checkpoint=PATH, a run folder or a .ckpt file, or predictions=DIR to score masks"
         )
+    if config.checkpoint is not None and config.predictions is not None:
+        raise UserError("checkpoint and predictions exclude each other; say one of them")
     folder = run_folder()
     if config.predictions is not None:
         return run_predictions(config, folder)
