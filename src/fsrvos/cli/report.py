@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         type=_listed(None),
         metavar="KEYS",
         help="what tells rows apart, with commas between: name, variant, or any key of the config such as backbone or "
-        "optim.lr (default: the name and the overrides that vary)",
+        "optim.lr; %(default)s: the name and the overrides that vary",
     )
     parser.add_argument("--protocol", choices=PROTOCOLS, default=PROTOCOLS[0], help="protocol of the scores")
     parser.add_argument(
