@@ -71,6 +71,10 @@ def empty_group(root):
     return ["group=4"], ["group is empty", "horse"]
 
 
+def null_group(root):
+    return ["logger=null"], ["cannot be null", "~logger"]
+
+
 def unknown_key(root):
     return ["nonsense=1"], ["nonsense"]
 
@@ -131,6 +135,7 @@ TRAINING = [
     unknown_category,
     no_such_group,
     empty_group,
+    null_group,
     unknown_key,
     unknown_key_below,
     unknown_argument,

@@ -86,6 +86,14 @@ def hydra_command(config_name: str, task: Callable[[DictConfig], Any]) -> None:
     except (HydraException, OmegaConfBaseException) as error:
         exit_on_user_error(error)
         raise
+    except ValueError as error:  # one of Hydra's own that is no HydraException
+        if not str(error).startswith("Config group override must be"):
+            raise
+        exit_on_user_error(
+            UserError(
+                "a config group cannot be null; say ~GROUP to leave it out, such as ~logger, or GROUP=OPTION"
+            )
+        )
     except KeyboardInterrupt:
         raise SystemExit("fsrvos: interrupted") from None
 
