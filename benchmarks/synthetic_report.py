@@ -98,7 +98,7 @@ def lines(
         page += [f"![{name}](synthetic_{name}.png)", ""]
     for machine in sorted({(r["machine"], r["jobs"]) for r in trained}):
         page.append(
-            f"Machine: {machine[0]}; {machine[1]} runs side by side. Minutes are of training and scoring."
+            f"Machine: {machine[0]}; runs side by side: {machine[1]}. Minutes are of training and scoring."
         )
     return [*page, ""]
 

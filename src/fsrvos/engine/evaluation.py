@@ -109,7 +109,7 @@ def evaluate(
 def evaluate_predictions(
     predictions: Predictions, data: EpisodeDataModule, on_trial: Callable[[int, int], None] | None = None
 ) -> Iterator[Trial]:
-    """Scores masks on disk on every test episode of every seed, this process' share of them.
+    """Scores masks on disk on every test episode of every seed.
 
     By the paper protocol they are resized as the truth is; a network's own masks come from its logits there, so that
     column may differ a little from that of ``evaluate``. The standard protocol's does not.
@@ -122,7 +122,7 @@ def evaluate_predictions(
     Yields:
         Trials under the condition "right", in the order of ``planned``.
     """
-    plan = share(planned(data, ["right"]))
+    plan = planned(data, ["right"])
     for done, (condition, spec, _) in enumerate(plan, start=1):
         truth = native_masks(data.annotations, spec.query)
         height, width = truth.shape[-2:]

@@ -87,39 +87,40 @@ def test_a_step_trains_on_the_criterions_total():
     assert {f"train/{name}" for name in expected.terms} == logged.keys() - {"train/loss"}
 
 
-def similarity(model, batches):
-    """Mean IoU over frames of the unpadded frames, the mask resized from its cells."""
-    scores = []
+def found_and_true(model, batches):
+    """(found, true) of every unpadded frame, (h, w) bool arrays, the mask resized from its cells."""
     for one in batches:
         answer = model.segment(one.query, one.support)
         for b, (h, w) in enumerate(one.query.sizes.tolist()):
             cells = answer.masks[b, :, : -(-h // 4), : -(-w // 4)]
             logits = torch.nn.functional.interpolate(cells[:, None], (h, w), mode="bilinear")[:, 0]
-            for found, truth in zip(logits > 0, one.targets.masks[b, :, :h, :w], strict=True):
-                union = (found | truth).sum().item()
-                scores.append((found & truth).sum().item() / union if union else 1.0)
+            truth = one.targets.masks[b, :, :h, :w]
+            yield from zip((logits > 0).numpy(), truth.numpy(), strict=True)
+
+
+def similarity(model, batches):
+    """Mean IoU over frames."""
+    scores = []
+    for found, truth in found_and_true(model, batches):
+        union = (found | truth).sum().item()
+        scores.append((found & truth).sum().item() / union if union else 1.0)
     return sum(scores) / len(scores)
 
 
 def accuracy(model, batches):
     """Mean F over frames with SciPy: boundaries dilated with the disk of ceil(0.008 * diagonal) pixels."""
     scores = []
-    for one in batches:
-        answer = model.segment(one.query, one.support)
-        for b, (h, w) in enumerate(one.query.sizes.tolist()):
-            cells = answer.masks[b, :, : -(-h // 4), : -(-w // 4)]
-            logits = torch.nn.functional.interpolate(cells[:, None], (h, w), mode="bilinear")[:, 0]
-            radius = math.ceil(0.008 * math.hypot(h, w))
-            y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
-            disk = x**2 + y**2 <= radius**2
-            for pair in zip((logits > 0).numpy(), one.targets.masks[b, :, :h, :w].numpy(), strict=True):
-                found, truth = (edges(mask) for mask in pair)
-                if not found.any() or not truth.any():
-                    scores.append(float(not found.any() and not truth.any()))
-                    continue
-                precision = (found & ndimage.binary_dilation(truth, disk)).sum() / found.sum()
-                recall = (truth & ndimage.binary_dilation(found, disk)).sum() / truth.sum()
-                scores.append(2 * precision * recall / (precision + recall) if precision + recall else 0.0)
+    for pair in found_and_true(model, batches):
+        radius = math.ceil(0.008 * math.hypot(*pair[0].shape))
+        y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
+        disk = x**2 + y**2 <= radius**2
+        found, truth = (edges(mask) for mask in pair)
+        if not found.any() or not truth.any():
+            scores.append(float(not found.any() and not truth.any()))
+            continue
+        precision = (found & ndimage.binary_dilation(truth, disk)).sum() / found.sum()
+        recall = (truth & ndimage.binary_dilation(found, disk)).sum() / truth.sum()
+        scores.append(2 * precision * recall / (precision + recall) if precision + recall else 0.0)
     return sum(scores) / len(scores)
 
 
