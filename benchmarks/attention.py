@@ -92,7 +92,7 @@ def main() -> None:
 def look(model, batch: Batch) -> tuple[Tensor, Tensor]:
     """Attention (T, h, w, S, h', w') and what does not rest of it (T, h, w), at stride 8."""
     features, _ = model.encode(batch.query)
-    shown = model.encode_support(batch.support, features)
+    shown = model.show(batch.support, features)
     attention = model.affinity.attention(features.levels[0], features.padding[0], shown[0])[0]
     return attention, attention.sum((-3, -2, -1))
 

@@ -9,9 +9,9 @@ from commands import run
 from fsrvos.cli import train as train_command
 from fsrvos.data.collate import collate
 from fsrvos.engine.criterion import Criterion
-from fsrvos.engine.evaluation import mask_logits
 from fsrvos.engine.metrics import region_similarity
 from fsrvos.models.cma import CMA
+from fsrvos.models.full_size import mask_logits
 from fsrvos.ops.boxes import boxes_from_masks
 from fsrvos.structures import Episode, EpisodeSpec, SupportClip, Targets
 

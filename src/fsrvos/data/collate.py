@@ -31,7 +31,7 @@ def collate(episodes: Sequence[Episode], pad_to_multiple_of: int = 32) -> Batch:
     masks = _pad_masks([episode.masks for episode in episodes], padding_mask)
     return Batch(
         query=Clip(frames, padding_mask, sizes, [episode.expression for episode in episodes]),
-        support=_support(episodes, pad_to_multiple_of),
+        support=collate_support([episode.support for episode in episodes], pad_to_multiple_of),
         targets=Targets(
             masks=masks,
             boxes=torch.stack([boxes_from_masks(episode.masks) for episode in episodes]),
@@ -57,10 +57,11 @@ def _rivals(episodes: Sequence[Episode], padding_mask: Tensor) -> Rivals | None:
     )
 
 
-def _support(episodes: Sequence[Episode], pad_to_multiple_of: int) -> Support | None:
-    owned: list[tuple[int, SupportClip]] = [
-        (owner, clip) for owner, episode in enumerate(episodes) for clip in episode.support
-    ]
+def collate_support(
+    of_episodes: Sequence[Sequence[SupportClip]], pad_to_multiple_of: int = 32
+) -> Support | None:
+    """The support clips of every episode, listed one after the other; None if there is none at all."""
+    owned = [(owner, clip) for owner, clips in enumerate(of_episodes) for clip in clips]
     if not owned:
         return None
     clips = [clip for _, clip in owned]
@@ -73,6 +74,11 @@ def _support(episodes: Sequence[Episode], pad_to_multiple_of: int) -> Support | 
         masks=_pad_masks([clip.masks for clip in clips], padding_mask),
         owner=torch.tensor([owner for owner, _ in owned]),
     )
+
+
+def collate_clip(frames: Tensor, expression: str, pad_to_multiple_of: int = 32) -> Clip:
+    """One clip (T, 3, H, W), normalised, with its phrase, as a batch of one."""
+    return Clip(*_pad_frames([frames], pad_to_multiple_of), [expression])
 
 
 def _pad_frames(clips: Sequence[Tensor], multiple: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -30,6 +30,13 @@ def resize(frames: Tensor, masks: Tensor, size: tuple[int, int]) -> tuple[Tensor
     """Resizes frames (T, 3, H, W) uint8, antialiased bilinear, and masks (T, H, W) bool, nearest pixel."""
     if tuple(masks.shape[-2:]) == size:
         return frames, masks
-    frames = F.resize(frames, list(size), interpolation=InterpolationMode.BILINEAR, antialias=True)
     # "nearest-exact" samples pixel centres, as the frames' bilinear does; "nearest" would shift the masks.
-    return frames, interpolate(masks[:, None].byte(), size=size, mode="nearest-exact")[:, 0].bool()
+    masks = interpolate(masks[:, None].byte(), size=size, mode="nearest-exact")[:, 0].bool()
+    return resize_frames(frames, size), masks
+
+
+def resize_frames(frames: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resizes frames (T, 3, H, W) uint8, antialiased bilinear."""
+    if tuple(frames.shape[-2:]) == size:
+        return frames
+    return F.resize(frames, list(size), interpolation=InterpolationMode.BILINEAR, antialias=True)

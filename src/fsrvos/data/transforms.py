@@ -20,6 +20,11 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 _CROP_ATTEMPTS = 10
 
 
+def normalised(frames: Tensor) -> Tensor:
+    """Frames (T, 3, H, W) uint8 as a network takes them: float32."""
+    return normalise(_unit(frames))
+
+
 def normalise(frames: Tensor) -> Tensor:
     """Scales (T, 3, H, W) float frames in [0, 1] to the mean and deviation of ImageNet."""
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
@@ -49,7 +54,7 @@ class TestTransform:
             size = _size(masks, self.short_side, self.max_long_side)
             frames, masks = resize(frames, masks, size)
         phrases = [captions.plain(phrase) for phrase in (clip.expression, *clip.further)]
-        return AnnotatedClip(normalise(_unit(frames)), masks, phrases[0], phrases[1:])
+        return AnnotatedClip(normalised(frames), masks, phrases[0], phrases[1:])
 
 
 class TrainTransform:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from fsrvos.data.clip_draws import evaluation_windows
@@ -18,8 +16,8 @@ from fsrvos.engine.predictions import Predictions
 from fsrvos.engine.processes import share, take_buffers_of_first
 from fsrvos.errors import UserError
 from fsrvos.models.cma import CMA
-from fsrvos.models.mask_head import STRIDE
-from fsrvos.structures import Batch, Clip, EpisodeSpec, Segmentation
+from fsrvos.models.full_size import mask_logits
+from fsrvos.structures import Batch, EpisodeSpec
 
 
 @dataclass
@@ -173,21 +171,3 @@ def segment_video(model: CMA, batch: Batch, window: int, sizes: list[tuple[int, 
         for size, result in zip(sizes, results, strict=True):
             result.append(mask_logits(segmentation, part, [size])[0].cpu())
     return SegmentedVideo([torch.cat(result) for result in results], total / clip.frames.shape[1])
-
-
-def mask_logits(segmentation: Segmentation, clip: Clip, sizes: list[tuple[int, int]]) -> list[Tensor]:
-    """Mask logits at the sizes wanted (model.md section 10).
-
-    Args:
-        segmentation: Masks at stride 4 of the padded frames.
-        clip: The clips that were segmented.
-        sizes: (H, W) wanted for each clip.
-
-    Returns:
-        B tensors (T, H, W).
-    """
-    resized = []
-    for masks, (h, w), size in zip(segmentation.masks, clip.sizes.tolist(), sizes, strict=True):
-        real = masks[:, None, : math.ceil(h / STRIDE), : math.ceil(w / STRIDE)].float()
-        resized.append(F.interpolate(real, size, mode="bilinear", align_corners=False)[:, 0])
-    return resized

@@ -12,12 +12,12 @@ from torch import Tensor
 
 from fsrvos.data.datamodule import VALIDATED
 from fsrvos.engine.criterion import Criterion
-from fsrvos.engine.evaluation import mask_logits
 from fsrvos.engine.metrics import ContourAccuracy, RegionSimilarity
 from fsrvos.engine.optimizers import Recipe
 from fsrvos.engine.processes import take_buffers_of_first
 from fsrvos.errors import UserError
 from fsrvos.models.cma import CMA
+from fsrvos.models.full_size import mask_logits
 from fsrvos.structures import Batch
 
 

@@ -18,12 +18,12 @@ from typing import Any, BinaryIO
 import numpy as np
 import torch
 from PIL import Image
-from pycocotools import mask as coco
 from torch import Tensor
 
 from fsrvos.errors import UserError
 from fsrvos.pictures import save_masks
 from fsrvos.report import replace_file
+from fsrvos.rle import decode_mask, encode_mask
 from fsrvos.structures import EpisodeSpec
 
 RLE_FILE = "predictions.json"
@@ -50,10 +50,7 @@ def rle_entry(spec: EpisodeSpec, masks: Tensor, score: float) -> dict[str, Any]:
         masks: (T, H0, W0) bool.
         score: Confidence in [0, 1].
     """
-    segmentations: list[dict[str, Any] | None] = []
-    for mask in masks.numpy().astype(np.uint8):
-        rle = coco.encode(np.asfortranarray(mask))
-        segmentations.append({**rle, "counts": rle["counts"].decode("ascii")} if mask.any() else None)
+    segmentations = [encode_mask(mask) for mask in masks.numpy()]
     query = spec.query
     return {
         "seed": spec.seed, "video": query.video, "expression_id": query.expression_id, "expression": query.expression,
@@ -192,10 +189,8 @@ def _read_rle(path: Path) -> dict[tuple[str, str], dict[str, Any]]:
 
 
 def _decode(rle: Any, size: tuple[int, int], place: str) -> np.ndarray:
-    if rle is None:
-        return np.zeros(size, dtype=bool)
     try:
-        return coco.decode({"size": rle["size"], "counts": rle["counts"]}).astype(bool)
+        return decode_mask(rle, size)
     except (TypeError, KeyError, ValueError) as error:
         raise UserError(f"{place}: must be COCO RLE, with size and counts, or null") from error
 

@@ -259,6 +259,17 @@ class AblatedAffinity(CrossModalAffinity):
         return support.features[:, :frames]
 
 
+def build_affinity(
+    variant: str, channels: int, dropout: float, **switches: bool
+) -> CrossModalAffinity | AblatedAffinity | None:
+    """The affinity of a variant of ``CMA``; ``switches`` are those of ``CrossModalAffinity``. None reads no support."""
+    if variant == "referformer":
+        return None
+    if variant in ("base", "self"):
+        return AblatedAffinity(channels, dropout, variant)
+    return CrossModalAffinity(channels, dropout, **switches)
+
+
 def _by_owner(x: Tensor, owner: Tensor, batch: int) -> Tensor:
     """Rows (N, M, ...) joined per episode, zero-padded to the longest: (B, M', ...)."""
     joined = [x[owner == b].flatten(0, 1) for b in range(batch)]

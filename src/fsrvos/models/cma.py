@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from fsrvos.encoders.build import build_backbone
 from fsrvos.encoders.text import TextEncoder
 from fsrvos.errors import UserError
-from fsrvos.models.affinity import AblatedAffinity, CrossModalAffinity
+from fsrvos.models.affinity import AblatedAffinity, build_affinity
 from fsrvos.models.choice import choose_queries, class_head
-from fsrvos.models.configuration import build_encoder, primitive, without_loading
+from fsrvos.models.configuration import build_encoder, described_encoders, primitive
 from fsrvos.models.features import FeaturePyramid, Phrase, Pyramid, TextProjection, positions
-from fsrvos.models.foreground import SupportLevel, foreground, join
+from fsrvos.models.foreground import EncodedSupport, SupportLevel
 from fsrvos.models.hub import HubModel
 from fsrvos.models.mask_head import DynamicMaskHead
 from fsrvos.models.match_judge import MatchJudge
@@ -117,14 +117,7 @@ class CMA(nn.Module, HubModel):
 
         self.backbone, frozen_backbone = build_encoder(build_backbone, backbone)
         self.text_encoder, frozen_text = build_encoder(TextEncoder, text_encoder)
-        self.config |= {
-            "backbone": without_loading(self.config["backbone"]),
-            "text_encoder": {
-                **without_loading(self.config["text_encoder"]),
-                "pretrained": False,
-                "config": self.text_encoder.architecture,
-            },
-        }
+        self.config |= described_encoders(self.config, self.text_encoder.architecture)
         self._frozen = [
             m for m, f in ((self.backbone, frozen_backbone), (self.text_encoder, frozen_text)) if f
         ]
@@ -137,17 +130,14 @@ class CMA(nn.Module, HubModel):
         self.pyramid = FeaturePyramid(
             channels, hidden_dim, num_heads, transform_all_levels=transform_all_levels
         )
-        self.affinity: CrossModalAffinity | AblatedAffinity | None = None
-        if dab:
-            self.affinity = CrossModalAffinity(
-                hidden_dim,
-                dropout,
-                all_support_frames=all_support_frames,
-                mask_background=mask_background,
-                rest=rest,
-            )
-        elif variant != "referformer":
-            self.affinity = AblatedAffinity(hidden_dim, dropout, variant)
+        self.affinity = build_affinity(
+            variant,
+            hidden_dim,
+            dropout,
+            all_support_frames=all_support_frames,
+            mask_background=mask_background,
+            rest=rest,
+        )
         self.transformer = DeformableTransformer(
             hidden_dim, num_heads, num_encoder_layers, num_decoder_layers, feedforward, len(channels), num_points,
             dropout, dab=dab, true_first_anchors=true_first_anchors,
@@ -185,21 +175,34 @@ class CMA(nn.Module, HubModel):
             module.eval()
         return self
 
-    def forward(self, query: Clip, support: Support | None = None) -> Prediction:
+    def forward(
+        self,
+        query: Clip,
+        support: Support | EncodedSupport | None = None,
+        maps: list[Tensor] | None = None,
+    ) -> Prediction:
         """Segments query clips.
 
         Args:
             query: B clips with their phrases.
-            support: N annotated clips of the same categories; None: none is shown.
+            support: N annotated clips of the same categories; encoded already, to be used again; None: none is shown.
+            maps: What the backbone says of the query's frames, where that is known, as for a further phrase.
 
         Returns:
             The last decoder layer's prediction, with those of the earlier layers in ``auxiliary``.
+
+        Raises:
+            ValueError: Encoded support or maps, of a network to which padding is not to matter, with clips that are
+                padded to more than a multiple of 32.
         """
         if self.pad_support_masks and not is_tight(query, groups := groups_of(query)):
+            if isinstance(support, EncodedSupport) or maps is not None:
+                raise ValueError(
+                    "encoded support and maps go with clips of one size, padded to a multiple of 32"
+                )
             return group_by_group(self, query, support, groups)
-        features, phrase = self.encode(query)
-        shown = self.encode_support(support, features) if support is not None and self.uses_support else None
-        related, matches = self.relate(features, shown)
+        features, phrase = self.encode(query, maps=maps)
+        related, matches = self.relate(features, self.show(support, features))
         position = positions([features.finest_padding, *features.padding], self.hidden_dim)
         memory = self.transformer.encode(
             *([x.flatten(0, 1) for x in levels] for levels in (related, features.padding, position[1:]))
@@ -221,10 +224,13 @@ class CMA(nn.Module, HubModel):
                 layer.logits = layer.logits + self.phrase_judge(layer.masks, layer.boxes, *seen)
         return prediction
 
-    def encode(self, clip: Clip, *, is_support: bool = False) -> tuple[Pyramid, Phrase]:
-        """Backbone, words and early fusion of clips, query and support alike."""
+    def encode(
+        self, clip: Clip, *, maps: list[Tensor] | None = None, is_support: bool = False
+    ) -> tuple[Pyramid, Phrase]:
+        """Backbone (unless ``maps`` are known), words and early fusion of clips, query and support alike."""
         phrase = self.read(clip.expressions, clip.tokens)
-        return self.pyramid(self.backbone(clip.frames), clip, phrase, is_support=is_support), phrase
+        maps = self.backbone(clip.frames) if maps is None else maps
+        return self.pyramid(maps, clip, phrase, is_support=is_support), phrase
 
     def read(self, phrases: list[str], tokens: Tokens | None = None) -> Phrase:
         """Words of phrases, tokenised already or not."""
@@ -238,22 +244,23 @@ class CMA(nn.Module, HubModel):
         phrase = self.read(phrases)
         return self.phrase_judge.fit(masks.float(), boxes, clip.frames, clip.padding_mask, phrase, owner)
 
-    def encode_support(self, support: Support, query: Pyramid) -> list[SupportLevel]:
-        """Foreground features of the support, level by level; where padding is not to matter, size by size."""
-        if not self.pad_support_masks:
-            return self._foreground(support, query)
-        groups = groups_of(support)
-        if is_tight(support, groups):
-            return self._foreground(support, query)
-        parts = [self._foreground(group.cut(support), query) for group in groups]
-        return [join(list(levels), groups, support.owner) for levels in zip(*parts, strict=True)]
+    def encode_support(self, support: Support) -> EncodedSupport:
+        """What is made of the support alone; where padding is not to matter, size by size."""
+        clips, groups = [support], groups_of(support) if self.pad_support_masks else []
+        if groups and not is_tight(support, groups):
+            clips = [group.cut(support) for group in groups]
+        else:
+            groups = []
+        levels = [self.encode(clip, is_support=True)[0].levels for clip in clips]
+        return EncodedSupport(clips, levels, groups, support.owner, self.pad_support_masks)
 
-    def _foreground(self, support: Support, query: Pyramid) -> list[SupportLevel]:
-        shown, _ = self.encode(support, is_support=True)
-        return [
-            foreground(s, support, (q.shape[-2], q.shape[-1]), pad_masks=self.pad_support_masks)
-            for s, q in zip(shown.levels, query.levels, strict=True)
-        ]
+    def show(self, support: Support | EncodedSupport | None, query: Pyramid) -> list[SupportLevel] | None:
+        """The support's object as the query's features meet it, level by level; None of a network without support."""
+        if support is None or not self.uses_support:
+            return None
+        if not isinstance(support, EncodedSupport):
+            support = self.encode_support(support)
+        return support.foreground(query)
 
     def relate(self, features: Pyramid, shown: list[SupportLevel] | None) -> tuple[list[Tensor], list[Match]]:
         """The cross-modal affinity, level by level, and the matches with the support."""
@@ -297,7 +304,7 @@ class CMA(nn.Module, HubModel):
         return last
 
     @torch.no_grad()
-    def segment(self, query: Clip, support: Support | None = None) -> Segmentation:
+    def segment(self, query: Clip, support: Support | EncodedSupport | None = None) -> Segmentation:
         """Masks of the query that answers best, over the whole clip or frame by frame (model.md section 10)."""
         is_frame = ~query.padding_mask.flatten(2).all(-1)
         return choose_queries(self(query, support), is_frame, frame_by_frame=self.choose_per_frame)

@@ -26,3 +26,13 @@ def primitive(value: Any) -> Any:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [primitive(v) for v in value]
     return value
+
+
+def described_encoders(config: Mapping[str, Any], text_architecture: dict[str, Any]) -> dict[str, Any]:
+    """The entries of a network's config for its encoders, from which they are built without loading anything."""
+    text = {
+        **without_loading(config["text_encoder"]),
+        "pretrained": False,
+        "config": text_architecture,
+    }
+    return {"backbone": without_loading(config["backbone"]), "text_encoder": text}

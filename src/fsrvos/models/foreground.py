@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from fsrvos.models.features import Pyramid
 from fsrvos.models.regroup import Group, fit
-from fsrvos.structures import Support
+from fsrvos.structures import Movable, Support
 
 
 @dataclass
@@ -39,6 +40,38 @@ class SupportLevel:
         features, is_object = self.features[rows, middle, None], self.is_object[rows, middle, None]
         is_cell = None if self.is_cell is None else self.is_cell[rows, middle, None]
         return SupportLevel(features, is_object, self.owner[rows], is_cell)
+
+
+@dataclass
+class EncodedSupport(Movable):
+    """Support clips after backbone, words and early fusion: what windows, phrases and videos share.
+
+    Attributes:
+        clips: The clips, in groups of one size where padding is not to matter.
+        levels: Of each group, the four levels (n, S, C, h, w).
+        groups: Which clips these are; none where all are one group.
+        owner: (N,) episode of each clip.
+        pad_masks: As for ``foreground``.
+    """
+
+    clips: list[Support]
+    levels: list[list[Tensor]]
+    groups: list[Group]
+    owner: Tensor
+    pad_masks: bool
+
+    def foreground(self, query: Pyramid) -> list[SupportLevel]:
+        """What a query clip reads, level by level."""
+        parts = [
+            [
+                foreground(s, clips, (q.shape[-2], q.shape[-1]), pad_masks=self.pad_masks)
+                for s, q in zip(levels, query.levels, strict=True)
+            ]
+            for clips, levels in zip(self.clips, self.levels, strict=True)
+        ]
+        if not self.groups:
+            return parts[0]
+        return [join(list(levels), self.groups, self.owner) for levels in zip(*parts, strict=True)]
 
 
 def foreground(

@@ -54,22 +54,12 @@ class HubModel(
         Raises:
             UserError: No such folder or repository, no network connection, or files that do not belong together.
         """
-        place = str(pretrained_model_name_or_path)
         fetching = {
             key: options.pop(key)
             for key in ("revision", "cache_dir", "token", "local_files_only", "force_download")
             if key in options
         }
-        folder = Path(place)
-        if not folder.is_dir():
-            try:
-                with hub():
-                    folder = Path(snapshot_download(place, **fetching))
-            except (HfHubHTTPError, LocalEntryNotFoundError, HFValidationError, OSError) as error:
-                raise UserError(
-                    f"{place!r} is no folder, and could not be had from the hub ({_first_line(error)}); give a folder "
-                    "that save_pretrained wrote, or go online once"
-                ) from error
+        folder = fetched(pretrained_model_name_or_path, **fetching)
         return cls._from_folder(folder, options)
 
     @classmethod
@@ -89,6 +79,28 @@ class HubModel(
             ) from error
         take_tokenizer(model, folder)
         return model.eval()
+
+
+def fetched(place: str | Path, **fetching: Any) -> Path:
+    """The folder of a network: the one named, or that of a repository of the Hugging Face hub, downloaded.
+
+    Args:
+        place: Folder or hub id.
+        fetching: As ``huggingface_hub.snapshot_download``.
+
+    Raises:
+        UserError: No such folder or repository, or no network connection.
+    """
+    if Path(place).is_dir():
+        return Path(place)
+    try:
+        with hub():
+            return Path(snapshot_download(str(place), **fetching))
+    except (HfHubHTTPError, LocalEntryNotFoundError, HFValidationError, OSError) as error:
+        raise UserError(
+            f"{str(place)!r} is no folder, and could not be had from the hub ({_first_line(error)}); give a folder "
+            "that save_pretrained wrote, or go online once"
+        ) from error
 
 
 def take_tokenizer(model: Any, folder: Path) -> None:

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fsrvos.structures import Clip, Match, Prediction, Support
+from fsrvos.structures import Clip, Match, Movable, Prediction, Support
 
 AnyClip = TypeVar("AnyClip", bound=Clip)
 CELL = 32
@@ -23,7 +23,7 @@ NOTHING = -50.0
 
 
 @dataclass
-class Group:
+class Group(Movable):
     """Clips of one tight size.
 
     Attributes:

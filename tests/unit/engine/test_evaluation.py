@@ -10,9 +10,10 @@ from zoo import write, zoo
 
 from fsrvos.data.datamodule import EpisodeDataModule
 from fsrvos.data.transforms import TestTransform as SizeTransform
-from fsrvos.engine.evaluation import evaluate, mask_logits, planned, segment_video
+from fsrvos.engine.evaluation import evaluate, planned, segment_video
 from fsrvos.engine.frame_scores import CONDITIONS
 from fsrvos.errors import UserError
+from fsrvos.models.full_size import mask_logits
 from fsrvos.structures import Batch, Segmentation
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fewer than two videos.*")

@@ -243,3 +243,42 @@ def test_unknown_parts(options, message):
     with pytest.raises(UserError, match=message) as caught:
         CMA(**{"backbone": BACKBONE, "text_encoder": TEXT_ENCODER, **SIZES, **options})
     assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("variant", ["cma", "cma_plus", "base", "self"])
+def test_support_encoded_once_answers_as_support_encoded_anew(variant):
+    model, support = tiny_model(variant), make_support(frames=3)
+    encoded = model.encode_support(support)
+    for seed, phrase in ((0, "a dax"), (5, "the red blicket on the left")):
+        query = make_clip([phrase], frames=2, seed=seed)
+        anew, again = model(query, support), model(query, encoded)
+        for name in ("logits", "boxes", "masks"):
+            assert torch.equal(getattr(anew, name), getattr(again, name))
+
+
+@pytest.mark.parametrize("variant", ["cma", "cma_plus"])
+def test_encoded_support_of_several_sizes_answers_as_support_encoded_anew(variant):
+    support = make_support(owner=(0, 0), frames=2, size=(96, 128), real=(90, 120))
+    support.sizes[1] = torch.tensor([60, 70])
+    support.padding_mask[1, :, 60:] = support.padding_mask[1, :, :, 70:] = True
+    support.frames.masked_fill_(support.padding_mask[:, :, None], 0.0)
+    support.masks &= ~support.padding_mask
+    model, query = tiny_model(variant), make_clip(frames=2)
+    anew, again = model(query, support), model(query, model.encode_support(support))
+    assert torch.equal(anew.masks, again.masks)
+    assert torch.equal(anew.logits, again.logits)
+
+
+def test_maps_of_the_backbone_serve_every_phrase():
+    model, support = tiny_model(), make_support()
+    maps = model.backbone(make_clip().frames)
+    for phrase in ("a dax", "the wug that moves up"):
+        query = make_clip([phrase])
+        assert torch.equal(model(query, support).masks, model(query, support, maps).masks)
+
+
+def test_encoded_support_wants_clips_of_one_size():
+    model, support = tiny_model(), make_support()
+    padded = make_clip(size=(128, 128), real=(64, 96))
+    with pytest.raises(ValueError, match="one size"):
+        model(padded, model.encode_support(support))

@@ -1,0 +1,46 @@
+"""A stop signal lets what is under way come to a good end."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+
+@dataclass
+class Stop:
+    """Whether a stop was asked for.
+
+    Attributes:
+        signal: Number of the signal; 0 while there was none.
+    """
+
+    signal: int = 0
+
+    def __bool__(self) -> bool:
+        return self.signal != 0
+
+    @property
+    def exit_code(self) -> int:
+        """As a shell tells of a program that the signal ended."""
+        return 128 + self.signal
+
+
+@contextmanager
+def stopping() -> Iterator[Stop]:
+    """Within the block the first SIGINT or SIGTERM only sets ``Stop``; a second one interrupts."""
+    stop = Stop()
+
+    def take(number: int, _: FrameType | None) -> None:
+        if stop:
+            raise KeyboardInterrupt
+        stop.signal = number
+
+    before = {number: signal.signal(number, take) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
