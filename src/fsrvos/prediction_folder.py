@@ -131,7 +131,9 @@ class PredictionFolder:
     def write_window(self, frames: Sequence[Frame], masks: np.ndarray, scores: np.ndarray) -> None:
         """Adds T frames with masks (P, T, H, W) and scores (P, T)."""
         for t, frame in enumerate(frames):
-            self.write(frame.index, frame.name, frame.time, frame.pixels, list(masks[:, t]), scores[:, t])
+            self.write(
+                frame.index, frame.name, frame.time, frame.pixels, list(masks[:, t]), scores[:, t].tolist()
+            )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

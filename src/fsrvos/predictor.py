@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from fsrvos.data import captions
@@ -235,8 +236,8 @@ class Predictor:
         (height, width), scores = clip.sizes[0].tolist(), prediction.logits[0].sigmoid()
         logits = real_cells(prediction.masks[0], (height, width))
         if previous is not None:
-            share = torch.nn.functional.adaptive_avg_pool2d(previous[None].float(), logits.shape[-2:])[0]
-            previous = (share > 0.5).to(self.device)
+            grid = (logits.shape[-2], logits.shape[-1])
+            previous = (F.adaptive_avg_pool2d(previous[None].float(), grid)[0] > 0.5).to(self.device)
         path = choose_path(
             scores, logits > 0, previous, self.jump_cost, frame_by_frame=self.model.choose_per_frame
         )
