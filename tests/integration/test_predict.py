@@ -272,6 +272,6 @@ def test_mistakes_are_one_line(call, place, arguments, words, monkeypatch):
 def test_help_reads_well(call):
     outcome = call("--help")
     assert outcome.code == 0
-    for key in ("checkpoint:", "support:", "text:", "resume:"):
+    for key in ("checkpoint=", "support=", "text=", "resume="):
         assert key in outcome.out
     assert "fsrvos-predict checkpoint=" in outcome.out

@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 import fsrvos
 from fsrvos.cli.jobs import Job
 from fsrvos.cli.mistakes import exit_on_user_error
+from fsrvos.cli.settings_help import settings_help
 from fsrvos.cli.sweeps import sweep_told
 from fsrvos.data.datamodule import EpisodeDataModule
 from fsrvos.errors import UserError
@@ -69,13 +70,17 @@ def run_folder() -> Path:
     return Path(HydraConfig.get().runtime.output_dir)
 
 
-def hydra_command(config_name: str, task: Callable[[DictConfig], Any]) -> None:
+def hydra_command(config_name: str, task: Callable[[DictConfig], Any], *, has_groups: bool = True) -> None:
     """Runs a task as a Hydra command line; mistakes of the user end in one line and exit code 2.
 
     Args:
         config_name: Main config, such as ``"train"``, and name of the command's module.
         task: What to do with the composed config.
+        has_groups: Whether the config is made of groups; else it is a list of settings, which ``--help`` explains.
     """
+    if not has_groups and {"--help", "-h"} & set(sys.argv[1:]):
+        print(settings_help(Path(config_directory()) / f"{config_name}.yaml"))
+        return
     speak_plainly()
     # Hydra then raises its own errors, which are told here, instead of printing half a traceback.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
