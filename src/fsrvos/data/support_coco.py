@@ -20,6 +20,7 @@ from fsrvos.data.support_labelled import (
     clips_by_size,
     counted,
     inside,
+    is_file,
     natural_order,
     shown,
 )
@@ -122,7 +123,7 @@ def _frame(
 def _still(path: Path, image: dict[str, Any]) -> Still:
     folders = [path.parent, path.parent / _IMAGES, path.parent.parent / _IMAGES]
     files = [inside(folder, image.get("file_name"), path, "file_name") for folder in folders]
-    found = next((file for file in files if file.is_file()), None)
+    found = next((file for file in files if is_file(file)), None)
     if found is None:
         raise UserError(f"{path}: its image {files[0]} is missing, also below {folders[1]} and {folders[2]}")
     return find_still(found)
@@ -134,7 +135,10 @@ def _images(content: dict[str, Any], path: Path) -> dict[Any, dict[str, Any]]:
         image = mapping(entry, path, f"image {n + 1}")
         if not isinstance(image.get("file_name"), str):
             raise UserError(f'{path}: image {n + 1} has no "file_name"')
-        images[_id(image, "id", f"{path}: image {n + 1}")] = image
+        image_id = _id(image, "id", f"{path}: image {n + 1}")
+        if image_id in images:
+            raise UserError(f"{path}: two images have the id {image_id!r}; number them anew")
+        images[image_id] = image
     return images
 
 

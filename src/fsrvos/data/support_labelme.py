@@ -21,6 +21,7 @@ from fsrvos.data.support_labelled import (
     clips_by_size,
     counted,
     inside,
+    is_file,
     natural_order,
 )
 from fsrvos.data.support_masks import read_labels
@@ -123,7 +124,7 @@ def _read(path: Path) -> tuple[Still, list[_Shape]]:
         draw = _drawing(shape, still.size, f"{path}: {where}")
         shapes.append(_Shape(label, None if group is None else str(group), draw))
     if without_area:
-        warnings.warn(f"{path}: {counted(without_area, 'point or line')} left out, no area", stacklevel=2)
+        warnings.warn(f"{path}: {counted(without_area, 'shape')} of points or lines left out", stacklevel=2)
     return still, shapes
 
 
@@ -132,7 +133,7 @@ def _still(path: Path, content: dict[str, Any]) -> Still:
     image = None
     if name is not None:
         image = inside(path.parent, name, path, "imagePath")
-        if image.is_file():
+        if is_file(image):
             return find_still(image)
     if isinstance(data, str):
         return find_still(_bytes(data, f"{path}: imageData"), f"{path} (imageData)")
@@ -174,6 +175,6 @@ def _mask_drawing(shape: dict[str, Any], size: tuple[int, int], where: str) -> C
 
 def _bytes(data: str, where: str) -> bytes:
     try:
-        return base64.b64decode(data)
+        return base64.b64decode("".join(data.split()), validate=True)
     except (binascii.Error, ValueError) as error:
         raise UserError(f"{where}: is no base64 ({error}); save the file again") from error

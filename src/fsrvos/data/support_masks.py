@@ -95,8 +95,9 @@ def labels_of_array(values: np.ndarray, name: str) -> LabelMap:
     """
     if values.ndim != 2 or not (values.dtype == bool or np.issubdtype(values.dtype, np.integer)):
         raise UserError(
-            f"{name}: a mask must be an array (H, W) of bool or integer ids, this one is"
+            f"{name}: a mask must be an array (H, W) of bool or integer ids, got"
             f" {tuple(values.shape)} of {values.dtype}"
+            + ("; compare it with 0.5" if values.dtype.kind == "f" else "")
         )
     values = values.astype(np.uint8) if values.dtype == bool else values
     return LabelMap(values, {int(value): str(value) for value in np.unique(values) if value})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from fsrvos.data.support_arrays import is_arrays, read_arrays
 from fsrvos.data.support_benchmark import is_benchmark, read_benchmark
 from fsrvos.data.support_choice import choose
 from fsrvos.data.support_coco import is_coco, read_coco
-from fsrvos.data.support_labelled import LabelledClip
+from fsrvos.data.support_labelled import LabelledClip, check_pixels, is_file
 from fsrvos.data.support_labelme import is_labelme, read_labelme, warn_of_unlabelled
 from fsrvos.data.support_pairs import pictures, read_pairs
 from fsrvos.data.support_stills import SUFFIXES
@@ -58,15 +59,17 @@ def read_support(
             f"a support must be a path, a tuple (frames, masks) or a list of these, got {type(source).__name__}"
         )
     path = Path(source).expanduser()
-    if path.is_dir() and is_benchmark(path):  # each clip has ids of its own
-        return [clip for labelled in read_benchmark(path) for clip in choose([labelled], name, phrase)]
-    return choose(_read(path, name), name, phrase)
+    videos = read_benchmark(path) if os.path.isdir(path) and is_benchmark(path) else None
+    # Each video of the benchmark has ids of its own; elsewhere a name means the same in all clips.
+    groups = [_read(path, name)] if videos is None else [[video] for video in videos]
+    check_pixels(chain.from_iterable(groups), path)
+    return [clip for group in groups for clip in choose(group, name, phrase)]
 
 
 def _read(path: Path, object_id: str | None) -> list[LabelledClip]:
-    if path.is_dir():
+    if os.path.isdir(path):  # of a name that is too long, Path.is_dir raises
         return _read_folder(path, object_id)
-    if not path.is_file():
+    if not is_file(path):
         raise UserError(f"{path}: no such support; {_FORMATS}")
     if path.suffix.lower() == ".json":
         content = read_json(path)
