@@ -79,7 +79,7 @@ def read_coco(path: Path, object_id: str | None) -> list[LabelledClip]:
         raise UserError(f"{path}: holds no annotations (iscrowd does not count); draw a polygon")
     if object_id is None and len(categories) == 1:
         _check_single(path, images, annotations)
-    if object_id is None and len(annotations) < len(images):
+    if not by_annotation and len(annotations) < len(images):
         left_out = counted(len(images) - len(annotations), "image")
         warnings.warn(f"{path}: {left_out} without annotation left out", stacklevel=2)
     check_count(len(annotations), path)

@@ -51,7 +51,7 @@ def is_labelme(content: dict[str, Any]) -> bool:
     return "shapes" in content
 
 
-def read_labelme(files: list[Path]) -> list[LabelledClip]:
+def read_labelme(files: list[Path], folder: Path | None = None) -> list[LabelledClip]:
     """Reads LabelMe files of one folder; a clip is all pictures of one size, in natural order.
 
     An object is a label: all of its shapes together. Where a label has several group ids, each is an object of its own,
@@ -59,6 +59,7 @@ def read_labelme(files: list[Path]) -> list[LabelledClip]:
 
     Args:
         files: JSON files of one folder.
+        folder: That folder, if its pictures that no file describes are to be counted in a warning.
 
     Raises:
         UserError: If a file is none of LabelMe, its picture is missing, elsewhere or of another size, or a shape is none.
@@ -66,6 +67,8 @@ def read_labelme(files: list[Path]) -> list[LabelledClip]:
     files = sorted(files, key=lambda path: natural_order(path.name))
     check_count(len(files), files[0].parent)
     read = [(path, *_read(path)) for path in files]
+    if folder is not None:
+        _warn_of_unlabelled(folder, {still.content for _, still, _ in read})
     groups: dict[str, set[str | None]] = {}
     for _, _, shapes in read:
         for shape in shapes:
@@ -88,17 +91,15 @@ def read_labelme(files: list[Path]) -> list[LabelledClip]:
     return clips_by_size(frames, lambda name: labels[name])
 
 
-def warn_of_unlabelled(folder: Path, files: list[Path]) -> None:
-    """Counts the pictures of a folder that no annotation of the same name describes."""
-    stems = {path.stem for path in files}
-    without = sum(path.stem not in stems for path in pictures(folder))
-    if without:
-        warnings.warn(f"{folder}: {counted(without, 'picture')} without JSON left out", stacklevel=2)
-
-
 def union(draws: Iterable[Callable[[], np.ndarray]]) -> Callable[[], np.ndarray]:
     """What draws several masks as one."""
     return lambda: np.logical_or.reduce([draw() for draw in draws])
+
+
+def _warn_of_unlabelled(folder: Path, used: set[Path | bytes]) -> None:
+    without = sum(path not in used for path in pictures(folder))
+    if without:
+        warnings.warn(f"{folder}: {counted(without, 'picture')} without JSON left out", stacklevel=2)
 
 
 def _read(path: Path) -> tuple[Still, list[_Shape]]:
@@ -143,10 +144,10 @@ def _still(path: Path, content: dict[str, Any]) -> Still:
 
 
 def _drawing(shape: dict[str, Any], size: tuple[int, int], where: str) -> Callable[[], np.ndarray]:
-    kind = shape.get("shape_type", "polygon")
+    kind = shape.get("shape_type") or "polygon"  # the first versions of LabelMe knew no other
     if kind == "mask":
         return _mask_drawing(shape, size, where)
-    if kind not in _OUTLINES:
+    if not isinstance(kind, str) or kind not in _OUTLINES:
         raise UserError(f"{where} is a {kind!r}; draw a polygon, rectangle, circle or mask")
     fewest, draw = _OUTLINES[kind]
     points = points_array(shape.get("points"), f"{where} ({kind})", fewest)

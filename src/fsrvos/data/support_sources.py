@@ -14,7 +14,7 @@ from fsrvos.data.support_benchmark import is_benchmark, read_benchmark
 from fsrvos.data.support_choice import choose
 from fsrvos.data.support_coco import is_coco, read_coco
 from fsrvos.data.support_labelled import LabelledClip, check_pixels, is_file
-from fsrvos.data.support_labelme import is_labelme, read_labelme, warn_of_unlabelled
+from fsrvos.data.support_labelme import is_labelme, read_labelme
 from fsrvos.data.support_pairs import pictures, read_pairs
 from fsrvos.data.support_stills import SUFFIXES
 from fsrvos.errors import UserError
@@ -99,8 +99,7 @@ def _read_folder(folder: Path, object_id: str | None) -> list[LabelledClip]:
     if coco:
         return read_coco(coco[0], object_id)
     if labelme:
-        warn_of_unlabelled(folder, labelme)
-        return read_labelme(labelme)
+        return read_labelme(labelme, folder)
     if not pictures(folder):
         inner = sorted(path.name for path in folder.iterdir() if path.is_dir())
         there = (

@@ -150,6 +150,7 @@ def test_names_that_lead_out_are_refused(tmp_path, name, embedded):
         ({"shapes": [shape("x", (0, 0), (1, 0), (0, "1"))]}, "pairs [x, y] of finite numbers"),
         ({"shapes": [shape("x", (0, 0), kind="mask")]}, 'has no picture in "mask"'),
         ({"shapes": [shape("x", (0, 0), kind="blob")]}, "shape 1 is a 'blob'; draw a polygon"),
+        ({"shapes": [shape("x", (0, 0), kind=["polygon"])]}, "shape 1 is a ['polygon']; draw a polygon"),
         ({"shapes": [square("x", 20, 20, 30, 30)]}, "the object x is nowhere in this clip of 1 frame"),
         ({"shapes": [square("a\nb", 0, 0, 3, 3), square("c", 0, 0, 3, 3)]}, "holds the objects 'a\\nb', c"),
     ],
@@ -183,6 +184,12 @@ def test_what_is_left_out_is_counted(tmp_path):
     assert lines[0].endswith("a.json: 2 shapes of points or lines left out")
     assert lines[1].endswith(": 1 picture without JSON left out")
     assert len(clip.frames) == 1
+
+
+def test_a_json_of_another_name_than_its_picture(tmp_path, recwarn):
+    file(tmp_path, "a", square("x", 1, 1, 4, 4)).rename(tmp_path / "notes.json")
+    np.testing.assert_array_equal(rgb_of(read_support(tmp_path)[0].frames, 0), picture(0))
+    assert not recwarn.list
 
 
 def test_a_file_whose_shapes_are_deleted_is_a_frame_without_the_object(tmp_path):
