@@ -54,6 +54,7 @@ def read_benchmark(folder: Path) -> list[LabelledClip]:
             (path.name for path in (split / _MASKS).iterdir() if path.is_dir()), key=natural_order
         )
         _warn_of_videos_without_masks(split, set(videos))
+        videos = videos or [""]  # the files of a single video lie in both folders themselves
     masks = {video: _masks(split / _MASKS / video) for video in videos}
     if not any(masks.values()):
         where = split / _MASKS if len(videos) != 1 else split / _MASKS / videos[0]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fsrvos.data.json_files import mapping, read_json
+from fsrvos.data.json_files import mapping
 from fsrvos.data.support_choice import listed
 from fsrvos.data.support_labelled import (
     LabelledClip,
@@ -45,7 +45,7 @@ def is_coco(content: dict[str, Any]) -> bool:
     return _IMAGES in content and "annotations" in content
 
 
-def read_coco(path: Path, object_id: str | None) -> list[LabelledClip]:
+def read_coco(path: Path, content: dict[str, Any], object_id: str | None) -> list[LabelledClip]:
     """Reads the annotated images; a clip is all images of one size, in natural order of their names.
 
     An object is a category, all of its annotations in an image together; or one annotation, by its id, in the one image
@@ -53,13 +53,13 @@ def read_coco(path: Path, object_id: str | None) -> list[LabelledClip]:
 
     Args:
         path: The JSON file; images are below its folder, or below the ``images`` folder in or beside that.
+        content: What it holds.
         object_id: Name of a category or id of an annotation; only a category with one annotation an image needs none.
 
     Raises:
         UserError: If the file is none of COCO, an image is missing, elsewhere or of another size, an annotation has no
             proper segmentation, or an image has several annotations of the only category and none is chosen.
     """
-    content = read_json(path)
     images, annotations = _images(content, path), _annotations(content, path)
     categories = {one.category for several in annotations.values() for one in several}
     by_annotation = object_id is not None and object_id not in categories

@@ -76,7 +76,7 @@ def _read(path: Path, object_id: str | None) -> list[LabelledClip]:
         if is_labelme(content):
             return read_labelme([path])
         if is_coco(content):
-            return read_coco(path, object_id)
+            return read_coco(path, content, object_id)
         raise UserError(
             f'{path}: neither a LabelMe file ("shapes") nor a COCO file ("images" and "annotations")'
         )
@@ -97,7 +97,7 @@ def _read_folder(folder: Path, object_id: str | None) -> list[LabelledClip]:
         names = " or ".join(str(path) for path in coco)
         raise UserError(f"{folder}: holds {len(coco)} COCO files; name the file, {names}")
     if coco:
-        return read_coco(coco[0], object_id)
+        return read_coco(coco[0], contents[coco[0]], object_id)
     if labelme:
         return read_labelme(labelme, folder)
     if not pictures(folder):

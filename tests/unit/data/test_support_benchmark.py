@@ -79,6 +79,14 @@ def test_where_the_two_folders_may_be(root):
         assert "holds the objects 1, 2" in complaint(source)  # the dog's, so it found the videos
 
 
+def test_files_of_one_video_in_the_two_folders_themselves(tmp_path):
+    save(tmp_path / "JPEGImages/a.bmp", picture())
+    save_ids(tmp_path / "Annotations/a.png", CAT["00005"])
+    (clip,) = read_support(tmp_path)
+    np.testing.assert_array_equal(rgb_of(clip.frames, 0), picture())
+    np.testing.assert_array_equal(clip.masks[0].numpy(), CAT["00005"] == 7)
+
+
 def test_several_objects_are_asked_for_by_video(root):
     line = complaint(root / "train/JPEGImages/dog")
     assert line == (

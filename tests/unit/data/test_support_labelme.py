@@ -144,7 +144,7 @@ def test_names_that_lead_out_are_refused(tmp_path, name, embedded):
         ({"shapes": [3]}, "shape 1 must be a JSON object"),
         ({"shapes": [shape("", (0, 0), (1, 0), (0, 1))]}, "shape 1 has no label"),
         ({"shapes": [shape("x", (0, 0), (1, 0))]}, "shape 1 (polygon): has 2 points, such a shape needs 3 or more"),
-        ({"shapes": [shape("x", (0, 0), kind="circle")]}, "shape 1 (circle): has 1 points, such a shape needs 2"),
+        ({"shapes": [shape("x", (0, 0), kind="circle")]}, "shape 1 (circle): has 1 point, such a shape needs 2"),
         ({"shapes": [shape("x", (0, 0), (1, 0), (0, float("nan")))]}, "pairs [x, y] of finite numbers"),
         ({"shapes": [shape("x", (0, 0), (1, 0), (0, 10**400))]}, "pairs [x, y] of finite numbers"),
         ({"shapes": [shape("x", (0, 0), (1, 0), (0, "1"))]}, "pairs [x, y] of finite numbers"),
