@@ -59,9 +59,11 @@ def find_still(content: Path | bytes, name: str | None = None) -> Still:
     """
     name = str(content) if name is None else name
     with opened(content, name) as image:
-        width, height = image.size
-        turned = image.getexif().get(_ORIENTATION, 1) in range(5, 9)
-    return Still(name, content, (height, width) if turned else (width, height), (width, height))
+        size = image.size
+        turned = (size[1], size[0]) if image.getexif().get(_ORIENTATION, 1) in range(5, 9) else size
+        # Pillow turns TIFF files itself and says so from the start.
+        upright, stored = (size, turned) if image.format == "TIFF" else (turned, size)
+    return Still(name, content, upright, stored)
 
 
 def read_still(content: Path | bytes, name: str | None = None) -> np.ndarray:
