@@ -88,8 +88,14 @@ def opened_image(path: Path) -> Iterator[Image.Image]:
 
 def image_size(image: Image.Image) -> tuple[int, int]:
     """(H, W) after the EXIF orientation. (Pillow decodes a PNG to be sure that it holds none.)"""
-    turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+    # Pillow turns TIFF files itself, and says so from the start.
+    turned = is_turned(image) and image.format != "TIFF"
     return (image.width, image.height) if turned else (image.height, image.width)
+
+
+def is_turned(image: Image.Image) -> bool:
+    """Whether the image is stored on its side."""
+    return image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
 
 
 def upright_rgb(image: Image.Image) -> np.ndarray:

@@ -265,13 +265,15 @@ def test_exif_turns_the_frame_and_the_mask_is_expected_upright(tmp_path, suffix)
 
 def test_grey_alpha_and_16_bit_pictures(tmp_path):
     grey_values = picture()[..., 0]
-    deep = grey_values.astype(np.uint16) * 256 + 255
+    deep = grey_values.astype(np.uint16) * 257
     save(tmp_path / "deep.tif", deep)
     save(tmp_path / "grey.tif", grey_values)
-    save(tmp_path / "alpha.tif", np.dstack([picture(), picture(1)[..., 0]]))
+    alpha = picture(1)[..., :1]
+    save(tmp_path / "alpha.tif", np.dstack([picture(), alpha]))
     for name in ("alpha", "deep", "grey"):
         save_ids(tmp_path / f"{name}.png", MASK)
     (clip,) = read_support(tmp_path)
-    np.testing.assert_array_equal(rgb_of(clip.frames, 0), picture())
+    over_black = np.floor(picture().astype(float) * alpha / 255 + 0.5)
+    np.testing.assert_array_equal(rgb_of(clip.frames, 0), over_black)
     for index in (1, 2):
         np.testing.assert_array_equal(rgb_of(clip.frames, index), np.dstack([grey_values] * 3))

@@ -94,11 +94,13 @@ ORIENTATIONS = {
 }
 
 
+@pytest.mark.parametrize("suffix", ["png", "tif", "webp"])
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
-def test_exif_orientation(tmp_path: Path, orientation: int) -> None:
+def test_exif_orientation(tmp_path: Path, orientation: int, suffix: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    path = _saved(tmp_path / "a.png", COLOURS, exif=exif)
+    options = {"lossless": True} if suffix == "webp" else {}
+    path = _saved(tmp_path / f"a.{suffix}", COLOURS, exif=exif, **options)
     expected = ORIENTATIONS[orientation](COLOURS)
     assert np.array_equal(read_image(path), expected)
     assert open_video(path).size == expected.shape[:2]
