@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import fsrvos
-from fsrvos.cli.jobs import Job
+from fsrvos.cli.jobs import Job, Once
 from fsrvos.cli.mistakes import exit_on_user_error
 from fsrvos.cli.settings_help import settings_help
 from fsrvos.cli.sweeps import sweep_told
@@ -81,10 +81,14 @@ def hydra_command(config_name: str, task: Callable[[DictConfig], Any], *, has_gr
     if not has_groups and {"--help", "-h"} & set(sys.argv[1:]):
         print(settings_help(Path(config_directory()) / f"{config_name}.yaml"))
         return
+    if not has_groups and {"--multirun", "-m"} & set(sys.argv[1:]):
+        exit_on_user_error(
+            UserError("this command takes one set of values at a time; leave -m (--multirun) away")
+        )
     speak_plainly()
     # Hydra then raises its own errors, which are told here, instead of printing half a traceback.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
-    job = Job(task, module=f"fsrvos.cli.{config_name}")
+    job = Job(task, module=f"fsrvos.cli.{config_name}") if has_groups else Once(task)
     try:
         with sweep_told():
             hydra.main(version_base="1.3", config_path=config_directory(), config_name=config_name)(job)()
