@@ -169,50 +169,63 @@ def cell(values: Sequence[float]) -> str:
     return f"{fmean(values):.1f}" + (f" ± {stdev(values):.1f}" if len(values) > 1 else "")
 
 
+def row(name: str, of: Sequence[dict]) -> list[str]:
+    """Means and spread over tasks, of which seeds are averaged first."""
+    tasks = list(dict.fromkeys(r["task"] for r in of))
+
+    def by_task(key: str) -> list[float]:
+        return [fmean(r[key] for r in of if r["task"] == task) for task in tasks]
+
+    before, after = by_task("before"), by_task("after")
+    gains = [b - a for a, b in zip(before, after, strict=True)]
+    has_plain = all(r["plain_before"] is not None for r in of)
+    plain = [cell(by_task(key)) for key in ("plain_before", "plain_after")] if has_plain else ["", ""]
+    verdicts = f"{sum(r['better'] for r in of)} of {len(of)}"
+    minutes = f"{fmean(r['core_minutes'] for r in of):.1f}"
+    return [name, str(len(of)), cell(before), cell(after), cell(gains), *plain, verdicts, minutes]
+
+
 def summary(records: Sequence[dict]) -> str:
-    """A table: a row for each kind of task and recipe, means and spread over tasks (seeds averaged first)."""
-    rows = []
-    for kind, recipe in dict.fromkeys((r["kind"], r["recipe"]) for r in records):
-        of = [r for r in records if (r["kind"], r["recipe"]) == (kind, recipe)]
-        tasks = list(dict.fromkeys(r["task"] for r in of))
-
-        def by_task(key: str) -> list[float]:
-            return [fmean(r[key] for r in of if r["task"] == task) for task in tasks]  # noqa: B023
-
-        before, after = by_task("before"), by_task("after")
-        gains = [b - a for a, b in zip(before, after, strict=True)]
-        plain = ["", ""] if kind == "real" else [cell(by_task("plain_before")), cell(by_task("plain_after"))]
-        verdicts = f"{sum(r['better'] for r in of)} of {len(of)}"
-        rows.append(
-            [f"{kind}, {recipe}", str(len(of)), cell(before), cell(after), cell(gains), *plain, verdicts]
-        )
-    header = ["", "runs", "J before", "J after", "gain", "unchanged, before", "after", "called better"]
-    return table(header, rows)
+    """The default on all tasks; then all recipes on the tasks that every recipe has done."""
+    header = [
+        "", "runs", "J before", "J after", "gain", "unchanged: before", "after", "called better", "core minutes"
+    ]  # fmt: skip
+    usual = [r for r in records if r["recipe"] == "default"]
+    kinds = list(dict.fromkeys(r["kind"] for r in usual))
+    tables = [table(header, [row(kind, [r for r in usual if r["kind"] == kind]) for kind in kinds])]
+    recipes = list(dict.fromkeys(r["recipe"] for r in records))
+    done = [{(r["task"], r["seed"]) for r in records if r["recipe"] == recipe} for recipe in recipes]
+    for kind in kinds if len(recipes) > 1 else ():
+        of_kind = [
+            r for r in records if r["kind"] == kind and (r["task"], r["seed"]) in set.intersection(*done)
+        ]
+        if of_kind:
+            rows = [row(recipe, [r for r in of_kind if r["recipe"] == recipe]) for recipe in recipes]
+            tables.append(table([f"{kind}, the same tasks", *header[1:]], rows))
+    return "\n\n".join(tables)
 
 
 def per_task(records: Sequence[dict]) -> str:
     """A row for each task of the default recipe."""
-    of_default = [r for r in records if r["recipe"] == "default"]
     rows = [
         [
             r["task"], str(r["seed"]), f"{r['before']:.1f}", f"{r['after']:.1f}", f"{r['held_back_before']:.1f}",
             f"{r['held_back_after']:.1f}", "better" if r["better"] else "not better", str(r["best_step"]),
             f"{r['core_minutes']:.1f}",
         ]
-        for r in of_default
+        for r in records
+        if r["recipe"] == "default"
     ]  # fmt: skip
     header = [
-        "adapted on",
-        "seed",
-        "other clips, J before",
-        "after",
-        "held back, J before",
-        "after",
-        "verdict",
-        "step",
-        "minutes",
-    ]
+        "adapted on", "seed", "other clips: J before", "after", "held back: J before", "after", "verdict", "step",
+        "core minutes",
+    ]  # fmt: skip
     return table(header, rows)
+
+
+def write(file: Path, content: dict) -> None:
+    text = json.dumps(content, indent=1) + "\n"
+    replace_file(file, lambda opened: opened.write(text.encode()))
 
 
 def benchmark(arguments: argparse.Namespace) -> int:
@@ -224,30 +237,26 @@ def benchmark(arguments: argparse.Namespace) -> int:
         tasks += real_tasks(arguments.real)
     deadline = time.monotonic() + 60 * arguments.budget_minutes
     plan = [(t, r, s) for r in arguments.recipes for s in arguments.seeds for t in tasks]
-    records = []
+    left = 0
     for task, recipe, seed in track(plan, "adapting"):
         file = arguments.out / f"{task.name}_{recipe}_{seed}.json".replace(" ", "_").replace(":", "")
-        if not file.is_file():
-            if time.monotonic() > deadline:
-                continue
-            config = configured([*RECIPES[recipe], f"seed={seed}", *arguments.set], arguments.out)
-            record = {"recipe": recipe, "seed": seed, **measured(task, original, given, config)}
-            text = json.dumps(record, indent=1) + "\n"
-            replace_file(file, lambda f: f.write(text.encode()))  # noqa: B023
-        records.append(json.loads(file.read_text()))
-    if not records:
+        if file.is_file():
+            continue
+        if time.monotonic() > deadline:
+            left += 1
+            continue
+        config = configured([*RECIPES[recipe], f"seed={seed}", *arguments.set], arguments.out)
+        write(file, {"recipe": recipe, "seed": seed, **measured(task, original, given, config)})
+    order = {key: place for place, key in enumerate([*RECIPES, *("synthetic", "real")])}
+    records = [json.loads(file.read_text()) for file in sorted(arguments.out.glob("*.json"))]
+    records.sort(key=lambda r: (order[r["recipe"]], order[r["kind"]], r["task"], r["seed"]))
+    if not any(r["recipe"] == "default" for r in records):
         raise UserError(f"nothing below {arguments.out}: give more --budget-minutes")
-    whole = {
-        "machine": machine(),
-        "checkpoint": Path(arguments.checkpoint).name,
-        "settings": arguments.set,
-        "records": records,
-    }
-    text = json.dumps(whole, indent=1) + "\n"
-    replace_file(arguments.results / "adapt.json", lambda f: f.write(text.encode()))
+    about = {"machine": machine(), "checkpoint": Path(arguments.checkpoint).name, "settings": arguments.set}
+    write(arguments.results / "adapt.json", {**about, "records": records})
     print(summary(records), per_task(records), sep="\n\n")
-    if len(records) < len(plan):
-        print(f"{len(plan) - len(records)} left for the next call, the budget is spent")
+    if left:
+        print(f"{left} left for the next call, the budget is spent")
     return 0
 
 

@@ -45,6 +45,8 @@ def run(config: DictConfig) -> None:
     weights = read_weights(config.checkpoint)
     given = settings_of(weights)
     if config.short_side is not None:
+        if config.short_side < 1:
+            raise UserError(f"short_side must be at least 1 pixel, got {config.short_side}")
         given = InputSettings(int(config.short_side), None, given.window)
     model = load_model(weights)
     if model.adds_frame_by_frame:
@@ -135,6 +137,10 @@ def read_clips(config: DictConfig) -> list[OwnClip]:
     for place, source in enumerate(sources):
         object_id = None if object_ids[place] is None else str(object_ids[place])
         for clip in read_support(source, texts[place], object_id):
+            if not clip.expression.strip():
+                raise UserError(
+                    f"{source}: its annotations have no phrase for the object; say text='the dog'"
+                )
             name = unused(Path(source).stem, [own.name for own in clips])
             category = str(categories[place] or "the category")
             if held_out and place < len(support):

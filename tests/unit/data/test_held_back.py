@@ -1,5 +1,7 @@
 """Which frames of a clip train and which are kept back: a stretch at the end, never one frame for two things."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,6 +87,6 @@ def test_another_clip_of_the_category_supports():
 def test_evenly_spaced(total, count):
     taken = evenly(range(total), count)
     assert len(taken) == min(total, count)
-    gaps = [b - a for a, b in zip(taken, taken[1:], strict=False)]
+    gaps = [b - a for a, b in pairwise(taken)]
     assert not gaps or max(gaps) - min(gaps) <= 1
     assert all(gap > 0 for gap in gaps)

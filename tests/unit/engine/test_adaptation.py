@@ -5,11 +5,11 @@ import torch
 from own_clips import square_clip
 from tiny import tiny_model
 
+from fsrvos.data import transforms
 from fsrvos.data.collate import collate
 from fsrvos.data.held_back import hold_back
 from fsrvos.data.own_episodes import OwnEpisodes
 from fsrvos.data.strong_transform import StrongTransform
-from fsrvos.data import transforms
 from fsrvos.engine.adaptation import Adaptation, AdaptationModule, Curve
 from fsrvos.engine.adaptation_report import markdown, spans, verdict
 from fsrvos.engine.criterion import Criterion
