@@ -71,10 +71,8 @@ def adapted(
     model: CMA, clips: list[OwnClip], config: DictConfig, given: InputSettings, told: Any
 ) -> Adaptation:
     """Builds what an adaptation takes from the config and runs it; the network is changed."""
-    scorer = Scorer(
-        clips, TestTransform(given.short_side, given.max_long_side), given.window, config.support_frames,
-        "cuda" if config.trainer.accelerator in ("gpu", "cuda") else "cpu",
-    )  # fmt: skip
+    size = TestTransform(given.short_side, given.max_long_side)
+    scorer = Scorer(clips, size, given.window, config.support_frames)
     episodes = OwnEpisodes(
         clips,
         StrongTransform(given.short_side, given.max_long_side),

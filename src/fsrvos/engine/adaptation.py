@@ -194,13 +194,16 @@ def adapt(
             f"every, patience and batch_size must be at least 1, got {every}, {patience}, {batch_size}"
         )
     module = AdaptationModule(model, criterion, recipe, frozen)
-    before = scorer(model, "report")
-    curve = Curve(scores={0: fmean(scorer(model, "stop").values())})
+    curve = Curve()
     best = BestState(scorer, curve, every, patience, on_step)
-    loader = DataLoader(episodes, batch_size, collate_fn=collate, drop_last=True)
     trainer = make_trainer(
         callbacks=[best], logger=False, enable_checkpointing=False, enable_progress_bar=False, max_epochs=1
     )
+    device = trainer.strategy.root_device
+    model.to(device)
+    before = scorer(model, "report")
+    curve.scores[0] = fmean(scorer(model, "stop").values())
+    loader = DataLoader(episodes, batch_size, collate_fn=collate, drop_last=True)
     handler = signal.getsignal(signal.SIGINT)
     module.train()  # Lightning leaves modes as they are
     try:
@@ -214,7 +217,7 @@ def adapt(
             signal.signal(signal.SIGINT, handler)  # Lightning turns a second Ctrl-C off
     if best.state is None:
         raise KeyboardInterrupt
-    model.load_state_dict(best.state)
+    model.to(device).load_state_dict(best.state)  # Lightning takes it back to the CPU
     after = scorer(model, "report")
     found = Adaptation(curve, before, after, better=False)
     # Rounding noise apart: a gain of exactly min_gain is enough.

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-import torch
-
 from fsrvos.data.collate import collate
 from fsrvos.data.draws import generator
 from fsrvos.data.held_back import OwnClip, evenly, supporter
@@ -29,7 +27,6 @@ class Scorer:
         transform: TestTransform,
         window: int = 10,
         support_frames: int = 3,
-        device: str | torch.device = "cpu",
     ) -> None:
         """Transforms the frames once: they are scored many times.
 
@@ -38,12 +35,11 @@ class Scorer:
             transform: Test size.
             window: Frames that the network gets at once.
             support_frames: Support frames at most, evenly spaced over those that show the object.
-            device: Where to run.
 
         Raises:
             UserError: A clip that nothing can support.
         """
-        self.window, self.device = window, device
+        self.window = window
         self.parts: dict[Part, dict[str, Batch]] = {"stop": {}, "report": {}}
         self.truth = {own.name: own for own in clips}
         self.supporters = {own.name: supporter(clips, own) for own in clips if own.stop}
@@ -54,11 +50,12 @@ class Scorer:
                 self.parts[part][name] = collate([episode], pad_to_multiple_of=1)  # type: ignore[index]
 
     def __call__(self, model: CMA, part: Part) -> dict[str, float]:
-        """Mean J of each clip at native size, in [0, 1]; leaves the network in evaluation mode on its device."""
-        model = model.to(self.device).eval()
+        """Mean J of each clip at native size, in [0, 1]; leaves the network in evaluation mode."""
+        device = next(model.parameters()).device
+        model.eval()
         scores = {}
         for name, batch in self.parts[part].items():
-            found = segment_video(model, batch.to(self.device), self.window, batch.native_sizes)
+            found = segment_video(model, batch.to(device), self.window, batch.native_sizes)
             own = self.truth[name]
             truth = own.clip.masks[list(own.stop if part == "stop" else own.report)]
             scores[name] = region_similarity(found.logits[0] > 0, truth).mean().item()
