@@ -116,6 +116,7 @@ def test_held_out_clips_are_scored_alone(adapt, tmp_path):
     assert outcome.code == 0, outcome.err
     record = json.loads((tmp_path / "made" / "adapt.json").read_text())
     assert list(record["per_clip"]) == ["square2"]
+    assert "on held-out clips" in record["verdict"]
     assert record["clips"]["square"]["train"] == list(range(12))
     assert record["clips"]["square2"]["train"] == []
     assert record["reported_apart"]

@@ -27,7 +27,7 @@ def describe(
         checkpoint: The file that was adapted.
         written: Whether the adapted network is.
     """
-    curve = found.curve
+    curve, strange = found.curve, all(not own.train for own in clips if own.stop)
     before, after = (100 * fmean(scores.values()) for scores in (found.before, found.after))
     frames = {
         own.name: {
@@ -38,7 +38,7 @@ def describe(
         for own in clips
     }
     return {
-        "verdict": verdict(found, written),
+        "verdict": verdict(found, written, strange),
         "better": found.better,
         "written": written,
         "checkpoint": checkpoint,
@@ -50,6 +50,7 @@ def describe(
         "best_step": curve.best_step,
         "steps_done": len(curve.losses),
         "interrupted": curve.interrupted,
+        "scored_clips_trained": not strange,
         "reported_apart": all(own.reports_apart for own in clips if own.stop),
         "clips": frames,
         "stop_J": {str(step): 100 * J for step, J in curve.scores.items()},
@@ -58,11 +59,18 @@ def describe(
     }
 
 
-def verdict(found: Adaptation, written: bool) -> str:
-    """One line, such as ``better: J 41.2 -> 63.0 on held-back frames (step 120)``."""
+def verdict(found: Adaptation, written: bool, strange: bool) -> str:
+    """One line, such as ``better: J 41.2 -> 63.0 on held-back frames of the same clips (step 120)``.
+
+    Args:
+        found: What came of the adaptation.
+        written: Whether the adapted network is.
+        strange: Whether the clips scored are held out whole.
+    """
     before, after = (100 * fmean(scores.values()) for scores in (found.before, found.after))
     stop_before, stop_after = (100 * found.curve.scores[step] for step in (0, found.curve.best_step))
-    where = f"J {before:.1f} -> {after:.1f} on held-back frames (step {found.curve.best_step})"
+    frames = "held-out clips" if strange else "held-back frames of the same clips"
+    where = f"J {before:.1f} -> {after:.1f} on {frames} (step {found.curve.best_step})"
     if found.better:
         return f"better: {where}"
     why = "" if stop_after > stop_before else f"; no state beat {stop_before:.1f} on the stopping frames"
@@ -95,6 +103,12 @@ def markdown(record: Mapping[str, Any]) -> str:
         else "Of some clips the same few frames chose the state and are reported, so J after is optimistic; from four "
         "held-back frames on they are apart."
     )
+    trained = (
+        "The frames scored are the ends of clips whose beginnings trained: they tell how well these videos are segmented "
+        "now, not other videos of the category. For that, keep a clip out: `held_out=[CLIP]`."
+        if record["scored_clips_trained"]
+        else "No frame of a clip that is scored trained."
+    )
     settings = record["settings"]
     end = "ended by Ctrl-C" if record["interrupted"] else "done"
     shown = ("steps", "batch_size", "every", "patience", "min_gain", "frozen", "within", "seed", "input")
@@ -104,7 +118,7 @@ def markdown(record: Mapping[str, Any]) -> str:
         f"Checkpoint `{record['checkpoint']}`; {record['steps_done']} steps {end}, the state of step "
         f"{record['best_step']} is the best on the stopping frames.",
         table(["J in percent, native size", "before", "after", "gain"], rows),
-        apart,
+        f"{trained} {apart}",
         "## Frames",
         table(["clip", "phrase", "training", "stopping", "report"], frames),
         "Frames count from 0 in the order of the annotations. Support of a scored clip are training frames of the next "

@@ -67,11 +67,12 @@ def found(before, after, stop, better):
 
 
 def test_verdict_is_one_line():
-    assert verdict(found(0.4, 0.6, (0.3, 0.5), True), True) == (
-        "better: J 40.0 -> 60.0 on held-back frames (step 1)"
+    assert verdict(found(0.4, 0.6, (0.3, 0.5), True), True, True) == (
+        "better: J 40.0 -> 60.0 on held-out clips (step 1)"
     )
-    worse = verdict(found(0.4, 0.3, (0.5, 0.3), False), False)
+    worse = verdict(found(0.4, 0.3, (0.5, 0.3), False), False, False)
     assert worse.startswith("not better: J 40.0 -> 30.0")
+    assert "on held-back frames of the same clips" in worse
     assert "no state beat 50.0" in worse
     assert worse.endswith("network not written")
 
@@ -94,5 +95,8 @@ def test_report_says_when_it_is_optimistic():
         "clips": {"a": {"phrase": "the dax", "train": [0, 1], "stop": [2], "report": [2]}},
         "settings": {"steps": 4},
     }
-    assert "optimistic" in markdown({**record, "reported_apart": False})
-    assert "optimistic" not in markdown({**record, "reported_apart": True})
+    flags = {"reported_apart": True, "scored_clips_trained": False}
+    assert "optimistic" in markdown({**record, **flags, "reported_apart": False})
+    assert "optimistic" not in markdown({**record, **flags})
+    assert "held_out=[CLIP]" in markdown({**record, **flags, "scored_clips_trained": True})
+    assert "held_out=[CLIP]" not in markdown({**record, **flags})
