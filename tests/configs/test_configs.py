@@ -251,6 +251,17 @@ def test_evaluation_composes(folder, overrides):
         assert isinstance(instantiate(config.data), EpisodeDataModule)
 
 
+def test_adaptation_composes(folder):
+    config = composed(folder, "checkpoint=somewhere", "support=clip", name="adapt")
+    assert {"criterion", "optim", "trainer"} <= set(check_arguments(config))
+    recipe = instantiate(config.optim)
+    assert recipe.lr < 1e-3, "gentler than training"
+    criterion = instantiate(config.criterion)
+    assert criterion.phrase_weight == 0, "clips of one's own name no rivals"
+    trainer = instantiate(config.trainer, logger=False, callbacks=[])
+    assert trainer.gradient_clip_val == 1.0
+
+
 def test_sailvos_is_evaluated_by_its_experiment(folder):
     config = composed(folder, "experiment=sailvos", "group=1", "seed=3", "checkpoint=run", name="eval")
     data = instantiate(config.data)

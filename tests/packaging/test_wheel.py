@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = {
     "fsrvos-train": "fsrvos.cli.train:main",
     "fsrvos-eval": "fsrvos.cli.eval:main",
+    "fsrvos-adapt": "fsrvos.cli.adapt:main",
     "fsrvos-data": "fsrvos.cli.data:main",
     "fsrvos-weights": "fsrvos.cli.weights:main",
     "fsrvos-report": "fsrvos.cli.report:main",
