@@ -6,9 +6,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fsrvos.data.datamodule import EpisodeDataModule as EpisodeDataModule
     from fsrvos.models.cma import CMA as CMA
+    from fsrvos.predictor import Predictor as Predictor
 
-_PUBLIC = {"CMA": "fsrvos.models.cma", "EpisodeDataModule": "fsrvos.data.datamodule"}
-__all__ = ["CMA", "EpisodeDataModule"]
+_PUBLIC = {
+    "CMA": "fsrvos.models.cma",
+    "EpisodeDataModule": "fsrvos.data.datamodule",
+    "Predictor": "fsrvos.predictor",
+}
+__all__ = ["CMA", "EpisodeDataModule", "Predictor"]
 
 
 def __getattr__(name: str) -> Any:

@@ -55,7 +55,8 @@ class AnnotatedVideo:
         """The frame as drawn: (H, W, 3) uint8."""
         image = Image.fromarray(overlay(pixels, np.stack(masks), self.colours))
         draw = ImageDraw.Draw(image, "RGBA")
-        top = pad = max(3, round(min(image.size) / 80))
+        pad = max(3, round(min(image.size) / 80))
+        top: float = pad
         for phrase, score, colour in zip(self.phrases, scores, self.colours, strict=True):
             text = self._fitted(draw, f"{score:.2f}  {phrase}", image.width - 6 * pad)
             _, _, right, lower = draw.textbbox((3 * pad, top + pad), text, font=self._font)

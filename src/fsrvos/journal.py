@@ -31,25 +31,30 @@ class Journal:
         self.path = path
         self.count = 0
         self.last: dict[str, Any] | None = None
+        self._size = 0
         if resume:
             self._take_up(header)
-            self._file = path.open("a")
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("w")
-            self._line(header)
+        # No buffer: it would be written once more when the file is closed, also to a disk that is full.
+        self._file = path.open("r+b" if resume else "wb", buffering=0)
+        self._file.truncate(self._size)  # a line that a crash left unfinished goes
+        self._file.seek(self._size)
+        if not resume:
+            self._write([header])
 
     def append(self, entries: list[dict[str, Any]]) -> None:
-        """Adds entries; they are on their way to the disk when this returns."""
-        for entry in entries:
-            self._line(entry)
-        self._file.flush()
+        """Adds entries; they are with the operating system when this returns.
+
+        Raises:
+            OSError: The disk is full; none of the entries is in the file then.
+        """
+        self._write(entries)
         self.count += len(entries)
         self.last = entries[-1] if entries else self.last
 
     def entries(self) -> Iterator[dict[str, Any]]:
         """All entries in order, read from the file one at a time."""
-        self._file.flush()
         with self.path.open() as lines:
             next(lines)
             for _ in range(self.count):
@@ -59,16 +64,24 @@ class Journal:
         """Closes the file, which stays."""
         self._file.close()
 
-    def _line(self, content: dict[str, Any]) -> None:
-        self._file.write(json.dumps(content, separators=(",", ":")) + "\n")
+    def _write(self, entries: list[dict[str, Any]]) -> None:
+        lines = [json.dumps(entry, separators=(",", ":")) + "\n" for entry in entries]
+        content = memoryview("".join(lines).encode())
+        try:
+            while content:
+                content = content[self._file.write(content) :]
+        except OSError:
+            self._file.truncate(self._size)
+            self._file.seek(self._size)
+            raise
+        self._size = self._file.tell()
 
     def _take_up(self, header: dict[str, Any]) -> None:
-        """Counts the whole lines, and cuts off one that a crash left unfinished."""
+        """Counts the whole lines."""
         if not self.path.is_file():
             raise UserError(
                 f"{self.path.parent}: nothing to go on with; leave resume=true away for a fresh start"
             )
-        whole = 0
         with self.path.open("rb") as lines:
             for number, line in enumerate(lines):
                 try:
@@ -77,15 +90,13 @@ class Journal:
                     content = None
                 if content is None:
                     break
-                whole += len(line)
+                self._size += len(line)
                 if number == 0:
                     self._check(header, content)
                 else:
                     self.count, self.last = number, content
-        if whole == 0:
+        if self._size == 0:
             raise UserError(f"{self.path}: damaged; leave resume=true away for a fresh start")
-        with self.path.open("rb+") as file:
-            file.truncate(whole)
 
     def _check(self, header: dict[str, Any], found: dict[str, Any]) -> None:
         header = json.loads(json.dumps(header))

@@ -26,12 +26,13 @@ from fsrvos.models.full_size import enlarged, real_cells
 from fsrvos.models.hub import fetched
 from fsrvos.predictor_settings import Settings, settings_of
 from fsrvos.structures import Clip, SupportClip
-from fsrvos.support_set import SupportSet
+from fsrvos.support_set import SupportSet, thinned
 from fsrvos.video import Frame, Video, open_video
 from fsrvos.video_masks import VideoMasks
 from fsrvos.weights import load_model, read_weights
 
 JUMP_COST = 1.0
+SUPPORT_FRAMES = 8
 
 
 @dataclass
@@ -119,6 +120,7 @@ class Predictor:
         phrase: str | Sequence[str] | None = None,
         object_id: str | int | None = None,
         *,
+        frames: int = SUPPORT_FRAMES,
         fallback_phrase: str = "",
     ) -> SupportSet:
         """Reads and encodes annotated clips, once for all videos and phrases.
@@ -128,6 +130,7 @@ class Predictor:
                 and masks (S, H, W); or a list of such.
             phrase: What the annotated object is called, or one for each source of a list; None: the annotations say.
             object_id: Which object, where the masks hold several.
+            frames: Annotated frames of a clip that are used at most, spread evenly over those that show the object.
             fallback_phrase: The phrase where neither ``phrase`` nor the annotations say one.
 
         Raises:
@@ -147,6 +150,9 @@ class Predictor:
             clip.expression = clip.expression.strip() or fallback_phrase.strip()
         if not all(clip.expression for clip in clips):
             raise UserError(f"the support {_named(source)} has no phrase; say what its object is called")
+        if frames < 1:
+            raise UserError(f"a support needs at least 1 frame of each clip, got frames={frames}")
+        clips = [thinned(clip, frames) for clip in clips]
         return SupportSet(clips, self._encoded(clips) if self.model.uses_support else None)
 
     def segment(

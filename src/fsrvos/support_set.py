@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +41,19 @@ class SupportSet:
             for frame, mask in zip(clip.frames, clip.masks, strict=True)
         ][:most]
         return np.concatenate([_of_height(picture) for picture in shown], axis=1)
+
+
+def thinned(clip: AnnotatedClip, most: int) -> AnnotatedClip:
+    """At most so many frames of a clip, spread evenly over those that show the object; one warning tells of it."""
+    if len(clip.frames) <= most:
+        return clip
+    visible = clip.masks.flatten(1).any(1).nonzero()[:, 0]
+    kept = visible[np.linspace(0, len(visible) - 1, min(most, len(visible))).round().astype(int)]
+    warnings.warn(
+        f"the support {clip.expression!r} has {len(clip.frames)} annotated frames: {len(kept)} of them are used",
+        stacklevel=3,
+    )
+    return AnnotatedClip(clip.frames[kept], clip.masks[kept], clip.expression)
 
 
 def _of_height(picture: np.ndarray) -> np.ndarray:

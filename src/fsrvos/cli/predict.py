@@ -51,7 +51,7 @@ def predict(config: DictConfig) -> None:
     support = read_support(predictor, config, phrases)
     made_with = {
         key: OmegaConf.to_container(config)[key]  # type: ignore[index, call-overload]
-        for key in ("checkpoint", "support", "support_text", "object", "jump_cost")
+        for key in ("checkpoint", "support", "support_text", "object", "support_frames", "jump_cost")
     } | vars(predictor.settings)
     with (
         stopping() as stop,
@@ -101,7 +101,9 @@ def read_support(predictor: Predictor, config: DictConfig, phrases: list[str]) -
         if OmegaConf.is_list(config.support_text)
         else config.support_text
     )
-    return predictor.support(source, said, config.object, fallback_phrase=phrases[0])
+    return predictor.support(
+        source, said, config.object, frames=config.support_frames, fallback_phrase=phrases[0]
+    )
 
 
 def texts(value: Any) -> list[str]:

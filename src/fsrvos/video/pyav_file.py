@@ -24,12 +24,14 @@ from fsrvos.video.turn import Turn
 FORMATS = "mov,mp4,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,m4v,h264,hevc,ivf,yuv4mpegpipe,mjpeg"
 # Above this the "rate" of a header is the tick of its clock.
 _FASTEST = 480
-# What decord hands on exactly as PyAV does; it has other colours for 10 bits.
-_PLAIN_PIXELS = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p"}
 
 
 class DamagedError(Exception):
     """Frames end before the file should: the data is cut off or damaged here."""
+
+
+class NoDecoderError(Exception):
+    """The codec of the video is not among those of PyAV."""
 
 
 @dataclass(frozen=True)
@@ -41,19 +43,21 @@ class Header:
         rate: Mean frames per second, None where nothing tells.
         count: Frames by the header, or by counting packets where it does not say.
         declared: Whether ``count`` comes from the header.
-        plain: Whether decord gives the same pixels: 8 bits, planar, upright.
     """
 
     size: tuple[int, int]
     rate: float | None
     count: int | None
     declared: bool
-    plain: bool
 
 
 def open_container(path: Path) -> InputContainer:
     """The file, opened by its content; its name is never taken for an address or a pattern."""
-    return av.open(str(path.resolve()), options={"format_whitelist": FORMATS, "protocol_whitelist": "file"})
+    return av.open(
+        str(path.resolve()),
+        options={"format_whitelist": FORMATS, "protocol_whitelist": "file"},
+        metadata_errors="ignore",  # a title that is not UTF-8 is no reason to refuse the pictures
+    )
 
 
 def video_stream(container: InputContainer) -> VideoStream | None:
@@ -61,6 +65,8 @@ def video_stream(container: InputContainer) -> VideoStream | None:
     stream = container.streams.best("video")
     if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
         return None
+    if stream.codec_context is None:
+        raise NoDecoderError
     stream.thread_count = 1
     return stream
 
@@ -74,26 +80,28 @@ def read_header(path: Path) -> Header | None:
     Raises:
         av.error.FFmpegError: It is no video.
         DamagedError: No frame can be decoded.
+        NoDecoderError: Its codec is unknown.
     """
     with open_container(path) as container:
         stream = video_stream(container)
         if stream is None:
             return None
         rate = float(stream.average_rate) if stream.average_rate else None
+        rate = None if rate is None or rate > _FASTEST else rate
         count, ticks = stream.frames, _has_no_timestamps(container)
         first = next((frame for frame, _ in _decoded(container, stream)), None)
     if first is None:
         raise DamagedError
     turn = Turn.of(first)
     declared = count > 0 and not ticks
-    if not declared or rate is None or rate > _FASTEST:
-        count, rate = _counted(path)
+    if not declared or rate is None:
+        count, counted_rate = _counted(path)
+        rate = counted_rate or rate
     return Header(
         size=turn.size(first.height, first.width),
         rate=rate,
         count=count or None,
         declared=declared,
-        plain=first.format.name in _PLAIN_PIXELS and turn == Turn() and not ticks,
     )
 
 
@@ -158,21 +166,6 @@ def _stamped(
 
 def _has_no_timestamps(container: InputContainer) -> bool:
     return container.format.name == "avi"
-
-
-def packet_instants(path: Path) -> Iterator[float]:
-    """Seconds at which the frames are shown, in the order of decoding, without decoding.
-
-    Ends early where the data is damaged or a packet has no timestamp.
-    """
-    with open_container(path) as container, suppress(av.error.FFmpegError):
-        stream = _known_stream(container)
-        clock = float(stream.time_base or 0)
-        for packet in container.demux(stream):
-            if packet.size and not packet.is_discard:
-                if packet.pts is None:
-                    return
-                yield packet.pts * clock
 
 
 def _counted(path: Path) -> tuple[int, float | None]:

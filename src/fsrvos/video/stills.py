@@ -117,10 +117,13 @@ def _open(path: Path) -> Image.Image:
     refusal = UserError(
         f"{path}: has more than {MAX_MEGAPIXELS} megapixels; scale the image down (a network sees far fewer)"
     )
+    Image.init()
+    # Builds of Pillow differ: some know no AVIF, and MPO is a case of JPEG to most.
+    formats = sorted(set(FORMATS.values()) & set(Image.OPEN))
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            image = Image.open(path, formats=sorted(set(FORMATS.values())))
+            image = Image.open(path, formats=formats)
         except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
             raise refusal from error
     if too_large(image.width, image.height):
