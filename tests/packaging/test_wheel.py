@@ -13,9 +13,11 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = {
     "fsrvos-train": "fsrvos.cli.train:main",
     "fsrvos-eval": "fsrvos.cli.eval:main",
+    "fsrvos-predict": "fsrvos.cli.predict:main",
     "fsrvos-data": "fsrvos.cli.data:main",
     "fsrvos-weights": "fsrvos.cli.weights:main",
     "fsrvos-report": "fsrvos.cli.report:main",
+    "fsrvos-app": "fsrvos.cli.app:main",
 }
 
 

@@ -80,7 +80,7 @@ class Desk:
         if path is None:
             return gr.update(visible=False)
         try:
-            said = wording.outcome(wording.about_video(open_upload(path, self.limits.max_frames)))
+            said = wording.about_video(open_upload(path, self.limits.max_frames))
         except UserError as error:
             warn(error)
             said = wording.problem(str(error))
@@ -178,4 +178,4 @@ class Desk:
 
 def warn(error: UserError) -> None:
     """Shows the one line in a corner of the page."""
-    gr.Warning(escape(str(error)), title="That does not work")
+    gr.Warning(escape(str(error)))

@@ -26,7 +26,9 @@ CSS = """
 .bar { height: 0.55rem; margin: 0.6rem 0; border-radius: 1rem; background: var(--border-color-primary);
   overflow: hidden; }
 .bar div { height: 100%; background: #0f766e; }
-#name { padding: 0; border: 0; }
+.card .form { border: 0; box-shadow: none; background: none; }
+#name { padding: 0 !important; border: 0 !important; box-shadow: none !important; }
+.card .html-container, .page-head .html-container { padding: 0 !important; }
 #support .file-preview-holder, #video .file-preview-holder { padding-right: 4.5rem; }
 img.live { width: 100%; border-radius: 6px; }
 footer { display: none !important; }

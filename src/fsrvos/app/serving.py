@@ -41,7 +41,7 @@ def served(desk: Desk, host: str, port: int | None) -> Iterator[str]:
     try:
         _, address, _ = page.launch(
             server_name=host, server_port=port, prevent_thread_lock=True, quiet=True, share=False, inbrowser=False,
-            max_file_size=desk.limits.max_upload_mb * 10**6, allowed_paths=[], footer_links=[], theme=theme(), css=CSS,
+            max_file_size=desk.limits.max_upload_mb * 2**20, allowed_paths=[], footer_links=[], theme=theme(), css=CSS,
             enable_monitoring=False, run_history=False, ssr_mode=False, pwa=False, mcp_server=False, show_error=False,
             app_kwargs={"middleware": [Middleware(Fence)], "docs_url": None, "redoc_url": None},
         )  # fmt: skip

@@ -21,14 +21,14 @@ class FirstFrames(Video):
         most: Frames that are left of it.
 
     Attributes:
-        shortened: Whether the video is known to be longer.
+        whole: Frames of the whole video; None where only decoding can tell.
     """
 
     def __init__(self, video: Video, most: int) -> None:
         self._video, self._most = video, most
         self.name, self.size, self.rate = video.name, video.size, video.rate
         self.count = None if video.count is None else min(video.count, most)
-        self.shortened = video.count is not None and video.count > most
+        self.whole = video.count
 
     def frames(self, start: int = 0) -> Iterator[Frame]:
         """See ``Video.frames``."""

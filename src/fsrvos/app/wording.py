@@ -57,7 +57,8 @@ def working(progress: Progress) -> str:
     of = "" if progress.total is None else f" of {progress.total}"
     part = 1.0 if progress.total is None else progress.done / max(progress.total, 1)
     return (
-        f'<p class="said">Segmenting: frame {progress.done}{of}</p><div class="bar"><div style="width: {100 * part:.1f}%"></div></div>'
+        f'<p class="said">Segmenting: frame {progress.done}{of}</p>'
+        f'<div class="bar"><div style="width: {100 * part:.1f}%"></div></div>'
         f'<img class="live" alt="the last frame with masks" src="{_data_address(progress.picture)}">'
     )
 
@@ -70,19 +71,19 @@ def seconds(frames: int, spent: float) -> str:
 def about_video(video: FirstFrames) -> str:
     """What was uploaded."""
     height, width = video.size
-    count = "an unknown number of frames" if video.count is None else _frames(video.count)
-    cut = f"; it is longer, only its first {count} are segmented" if video.shortened else ""
-    return f"{video.name}: {count}, {width}x{height}, {video.rate:.3g} frames/s{cut}"
+    count = "an unknown number of frames" if video.whole is None else _frames(video.whole)
+    cut = "" if video.whole == video.count else f"; the first {video.count} of them are segmented"
+    return outcome(f"{video.name}: {count}, {width}x{height}, {video.rate:.3g} frames/s{cut}")
 
 
 def about_painting(painting: Painting) -> str:
     """Where one is among the frames, and which are painted."""
     total, painted = len(painting.order), painting.painted
-    if total == 1:
-        return "Paint over the whole object."
-    done = f" Painted: {', '.join(map(str, painted))}." if painted else ""
-    return (
-        f"Frame {painting.position} of {total}. One painted frame is enough, two or three are better.{done}"
+    if total < 2:
+        return outcome("Paint over the whole object.")
+    done = f" Painted: {' and '.join(map(str, painted))}." if painted else ""
+    return outcome(
+        f"Frame {painting.position} of {total}. Paint the object in one, or better in two or three.{done}"
     )
 
 
