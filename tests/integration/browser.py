@@ -21,18 +21,19 @@ FLAGS = (
 
 @contextmanager
 def browser(profile: Path, size: tuple[int, int] = (1360, 1000)) -> Iterator[webdriver.Chrome]:
-    """Headless Chromium; skips the test where there is none. ``profile`` is a new folder."""
+    """Headless Chromium; skips the test where there is none. ``profile`` is a new folder; downloads go below it."""
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if chromium is None or driver is None:
         pytest.skip("no chromium and chromedriver here")
     options = Options()
     options.binary_location = chromium
     options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-    options.add_experimental_option("prefs", {"download.default_directory": str(profile / "downloads")})
     for flag in (*FLAGS, f"--user-data-dir={profile}", f"--window-size={size[0]},{size[1]}"):
         options.add_argument(flag)
     opened = webdriver.Chrome(options, Service(driver))
     try:
+        allowed = {"behavior": "allow", "downloadPath": str(profile / "downloads")}
+        opened.execute_cdp_cmd("Browser.setDownloadBehavior", allowed)
         yield opened
     finally:
         opened.quit()

@@ -46,6 +46,11 @@ class Desk:
     folder: Path
     _stops: Stops = field(default_factory=Stops)
 
+    @property
+    def reads_support(self) -> bool:
+        """Whether the network looks at painted frames at all."""
+        return self.predictor.model.uses_support
+
     @cached_property
     def example(self) -> Example:
         """The example, drawn at its first use."""
@@ -151,7 +156,7 @@ class Desk:
                 yield said or wording.outcome("Stopped before the first frame."), *nothing, painting
 
     def _support(self, painting: Painting, name: str, first_phrase: str) -> SupportSet | None:
-        if not self.predictor.model.uses_support:
+        if not self.reads_support:
             return None
         return self.predictor.support(painting.sources(), name.strip() or None, fallback_phrase=first_phrase)
 

@@ -7,7 +7,10 @@ these; the header makes sure of it, whatever a later gradio does.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any
+
+from starlette.requests import ClientDisconnect
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -44,4 +47,6 @@ class Fence:
                 message["headers"] = [*message.get("headers", []), *_HEADERS]
             await send(message)
 
-        await self._app(scope, receive, fenced)
+        # A page that was closed, or refused its own file, in the middle of an upload is no error.
+        with suppress(ClientDisconnect):
+            await self._app(scope, receive, fenced)

@@ -20,6 +20,7 @@ HEAD = (
     "<h1>Find it in a video</h1><p>Paint an object in a frame or two, upload another video, and say what to find in it."
     " Nothing leaves the machine that runs this page.</p>"
 )
+NO_SUPPORT = "This network reads phrases alone: leave this step empty."
 WAITING = '<p class="said">Waiting: one video is segmented at a time.</p>'
 EMPTY = '<p class="said faint">The result appears here.</p>'
 

@@ -21,9 +21,7 @@ def block(height, width, rows, columns):
 
 
 @settings(max_examples=40, deadline=None)
-@given(
-    st.integers(20, 300), st.integers(20, 300), st.floats(0, 0.5), st.floats(0, 0.5), st.floats(0.3, 0.5)
-)
+@given(st.integers(20, 300), st.integers(20, 300), st.floats(0, 0.5), st.floats(0, 0.5), st.floats(0.3, 0.5))
 def test_a_mask_comes_back_as_it_was_shown(height, width, top, left, side):
     rows = slice(int(top * height), int((top + side) * height))
     mask = block(height, width, rows, slice(int(left * width), int((left + side) * width)))

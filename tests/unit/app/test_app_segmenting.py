@@ -69,9 +69,8 @@ def test_a_stop_leaves_what_was_done(predictor, clip, tmp_path):
     stops.stop("me")
     stops.begin("me")
     done = 0
-    for step in segment(
-        predictor, open_upload(clip, 100), ["a dax"], None, tmp_path / "out", stops.asked("me")
-    ):
+    video, support = open_upload(clip, 100), support_of(predictor)
+    for step in segment(predictor, video, ["a dax"], support, tmp_path / "out", stops.asked("me")):
         done = step.done
         if done == 4:
             stops.stop("another")
@@ -86,7 +85,9 @@ def test_long_videos_are_shortened(predictor, clip, tmp_path):
     assert "10 frames" in about_video(video)
     assert "the first 4 of them" in about_video(video)
     assert "first" not in about_video(open_upload(clip, 10))
-    assert len(list(segment(predictor, video, ["a dax"], None, tmp_path / "out", never))) == 4
+    assert (
+        len(list(segment(predictor, video, ["a dax"], support_of(predictor), tmp_path / "out", never))) == 4
+    )
     assert [frame.index for frame in video.frames(2)] == [2, 3]
 
 
@@ -117,7 +118,9 @@ def test_phrases_one_a_line():
 
 def test_what_the_user_wrote_is_no_markup(predictor, clip, tmp_path):
     assert "<b>" not in problem("<b>.mp4: is not a video")
-    (first, *_) = segment(predictor, open_upload(clip, 1), ["<i>"], None, tmp_path / "out", never)
+    (first, *_) = segment(
+        predictor, open_upload(clip, 1), ["<i>"], support_of(predictor), tmp_path / "out", never
+    )
     assert "<i>" not in working(first)
 
 
