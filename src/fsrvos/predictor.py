@@ -168,7 +168,7 @@ class Predictor:
 
         Args:
             video: Whatever ``fsrvos.video.open_video`` takes: a file, a folder of images, an array (T, H, W, 3), a list
-                of PIL images.
+                of PIL images; or a video that it opened.
             phrase: What to segment, or several, which share one pass over the video.
             support: What ``support`` returned; None: the phrase alone.
             rate: Frames per second of what has none.
@@ -180,7 +180,7 @@ class Predictor:
         Raises:
             UserError: A video that cannot be read, or an empty phrase.
         """
-        opened = open_video(video, rate)
+        opened = video if isinstance(video, Video) else open_video(video, rate)
         phrases = [phrase] if isinstance(phrase, str) else list(phrase)
         results = [VideoMasks(one, opened) for one in phrases]
         for window in self.stream(opened, phrases, support):

@@ -12,6 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from fsrvos.cli import predict
 from fsrvos.cli.common import config_directory
 from fsrvos.data.datamodule import EpisodeDataModule
 from fsrvos.engine.criterion import Criterion
@@ -249,6 +250,26 @@ def test_evaluation_composes(folder, overrides):
     check_arguments(config)
     if overrides:
         assert isinstance(instantiate(config.data), EpisodeDataModule)
+
+
+def test_adaptation_composes(folder):
+    config = composed(folder, "checkpoint=somewhere", "support=clip", name="adapt")
+    assert {"criterion", "optim", "trainer"} <= set(check_arguments(config))
+    recipe = instantiate(config.optim)
+    assert recipe.lr < 1e-3, "gentler than training"
+    criterion = instantiate(config.criterion)
+    assert criterion.phrase_weight == 0, "clips of one's own name no rivals"
+    trainer = instantiate(config.trainer, logger=False, callbacks=[])
+    assert trainer.gradient_clip_val == 1.0
+
+
+def test_prediction_composes_and_reads_every_setting(folder):
+    config = composed(
+        folder, "checkpoint=somewhere", "video=park.mp4", "text=a dog", "out=masks", name="predict"
+    )
+    source = inspect.getsource(predict)
+    unread = [key for key in config if f"config.{key}" not in source and f'"{key}"' not in source]
+    assert not unread
 
 
 def test_sailvos_is_evaluated_by_its_experiment(folder):

@@ -214,8 +214,10 @@ def check_refused(outcome, words, out):
 @pytest.mark.parametrize("name", VIDEOS)
 def test_bad_videos(call, place, tmp_path, name):
     make, words = VIDEOS[name]
-    out = tmp_path / "out"
-    check_refused(call(f"video={make(place)}", "support=dogs", "text=a dog", f"out={out}"), words, out)
+    out, video = tmp_path / "out", make(place)
+    before = set(place.iterdir())
+    check_refused(call(f"video={video}", "support=dogs", "text=a dog", f"out={out}"), words, out)
+    assert set(place.iterdir()) == before
 
 
 @pytest.mark.parametrize("name", SUPPORTS)
@@ -257,21 +259,23 @@ def test_a_video_that_is_cut_off_keeps_what_came_before(call, place, tmp_path):
         (["video=park.mp4", "text=a dog", "out=o", "resume=true"], "nothing to go on with"),
         (["video=park.mp4", "text=a dog", "out=park.gif"], "park.gif"),
         (["video=park.mp4", "text=a dog", "out=o", "phrase=x"], "phrase"),
+        (["video=park.mp4", "text=a dog", "out=o", "window=1,2", "-m"], "leave -m"),
     ],
 )
 def test_mistakes_are_one_line(call, place, arguments, words, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    before = set(place.iterdir())
     outcome = call(*arguments)
     assert outcome.code == 2
     assert len(outcome.complaints) == 1
     assert words in outcome.complaints[0]
     assert "Traceback" not in outcome.err
-    assert not (place / "o").exists()
+    assert set(place.iterdir()) == before
 
 
 def test_help_reads_well(call):
     outcome = call("--help")
     assert outcome.code == 0
-    for key in ("checkpoint:", "support:", "text:", "resume:"):
+    for key in ("checkpoint=", "support=", "text=", "resume="):
         assert key in outcome.out
     assert "fsrvos-predict checkpoint=" in outcome.out

@@ -7,13 +7,20 @@ import zipfile
 from configparser import ConfigParser
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+from tiny import tiny_model
+
+from fsrvos.predictor import Predictor
+from fsrvos.predictor_settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = {
     "fsrvos-train": "fsrvos.cli.train:main",
     "fsrvos-eval": "fsrvos.cli.eval:main",
     "fsrvos-predict": "fsrvos.cli.predict:main",
+    "fsrvos-adapt": "fsrvos.cli.adapt:main",
     "fsrvos-data": "fsrvos.cli.data:main",
     "fsrvos-weights": "fsrvos.cli.weights:main",
     "fsrvos-report": "fsrvos.cli.report:main",
@@ -109,3 +116,21 @@ def test_the_data_command_of_the_wheel(installed, tmp_path):
 def test_the_weights_command_of_the_wheel(installed, tmp_path):
     command = installed / "bin" / "fsrvos-weights"
     assert "IN.pth" in call(sys.executable, command, "import", "--help", cwd=tmp_path, env=away(installed))
+
+
+def test_the_predict_command_of_the_wheel(installed, tmp_path):
+    """From a saved network and images to masks, in an empty directory."""
+    pixels = np.random.default_rng(0).integers(0, 255, (3, 40, 64, 3), dtype=np.uint8)
+    for index, frame in enumerate(pixels):
+        (tmp_path / "clip").mkdir(exist_ok=True)
+        Image.fromarray(frame).save(tmp_path / "clip" / f"{index}.png")
+    Predictor(tiny_model(), Settings(32, None, 4)).save_pretrained(tmp_path / "net")
+    command = installed / "bin" / "fsrvos-predict"
+    said = call(
+        sys.executable, command, "checkpoint=net", "video=clip", "text=the red one, left", "out=masks",
+        cwd=tmp_path, env=away(installed),
+    )  # fmt: skip
+    assert said.splitlines()[-1].endswith("-> masks/overlay.mp4")
+    assert {path.name for path in tmp_path.iterdir()} == {"clip", "net", "masks"}
+    assert (tmp_path / "masks" / "masks" / "1_the_red_one_left" / "2.png").is_file()
+    assert "support=null" in call(sys.executable, command, "--help", cwd=tmp_path, env=away(installed))

@@ -18,8 +18,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 import fsrvos
-from fsrvos.cli.jobs import Job
+from fsrvos.cli.jobs import Job, Once
 from fsrvos.cli.mistakes import exit_on_user_error
+from fsrvos.cli.settings_help import settings_help
 from fsrvos.cli.sweeps import sweep_told
 from fsrvos.data.datamodule import EpisodeDataModule
 from fsrvos.errors import UserError
@@ -69,17 +70,25 @@ def run_folder() -> Path:
     return Path(HydraConfig.get().runtime.output_dir)
 
 
-def hydra_command(config_name: str, task: Callable[[DictConfig], Any]) -> None:
+def hydra_command(config_name: str, task: Callable[[DictConfig], Any], *, has_groups: bool = True) -> None:
     """Runs a task as a Hydra command line; mistakes of the user end in one line and exit code 2.
 
     Args:
         config_name: Main config, such as ``"train"``, and name of the command's module.
         task: What to do with the composed config.
+        has_groups: Whether the config is made of groups; else it is a list of settings, which ``--help`` explains.
     """
+    if not has_groups and {"--help", "-h"} & set(sys.argv[1:]):
+        print(settings_help(Path(config_directory()) / f"{config_name}.yaml"))
+        return
+    if not has_groups and {"--multirun", "-m"} & set(sys.argv[1:]):
+        exit_on_user_error(
+            UserError("this command takes one set of values at a time; leave -m (--multirun) away")
+        )
     speak_plainly()
     # Hydra then raises its own errors, which are told here, instead of printing half a traceback.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
-    job = Job(task, module=f"fsrvos.cli.{config_name}")
+    job = Job(task, module=f"fsrvos.cli.{config_name}") if has_groups else Once(task)
     try:
         with sweep_told():
             hydra.main(version_base="1.3", config_path=config_directory(), config_name=config_name)(job)()
@@ -106,6 +115,7 @@ def speak_plainly() -> None:
         "isinstance.treespec",
         "The .+dataloader. does not have many workers",
         "Found .+ in eval mode",
+        "You defined a .validation_step. but have no .val_dataloader",  # fsrvos-adapt scores by itself
     ):
         warnings.filterwarnings("ignore", message=f".*{noise}")
 

@@ -31,6 +31,25 @@ class JobFailedError(Exception):
 
 
 @dataclass(frozen=True)
+class Once:
+    """What Hydra calls for a command whose results go where the user says: it has no run folder.
+
+    Args:
+        task: What to do with the composed config.
+    """
+
+    task: Callable[[DictConfig], Any]
+
+    def __call__(self, config: DictConfig) -> Any:
+        """Runs the task."""
+        try:
+            return self.task(config)
+        except BaseException as error:
+            exit_on_user_error(error)
+            raise
+
+
+@dataclass(frozen=True)
 class Job:
     """What Hydra calls for every run; can be pickled, for launchers that start other processes.
 

@@ -32,7 +32,7 @@ def read_json(path: Path, report: Report | None = None) -> dict[str, Any]:
         content = json.loads(path.read_bytes(), object_pairs_hook=once if report else None)
     except OSError as error:
         raise fault_error("json", path, f"cannot be read ({error.strerror})") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # no JSON, no UTF-8, or a number of thousands of digits
         raise fault_error("json", path, f"not valid JSON ({error})", "download or write it again") from error
     except RecursionError as error:
         raise fault_error(

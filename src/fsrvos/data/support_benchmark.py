@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +26,7 @@ _FRAMES, _MASKS = "JPEGImages", "Annotations"
 
 def is_benchmark(folder: Path) -> bool:
     """Whether a folder is a data root of the benchmark's layout, a split of one, or a video folder in it."""
-    return _split(folder) is not None or folder.parent.name in (_FRAMES, _MASKS)
+    return _split(folder) is not None or _video_parent(folder) in (_FRAMES, _MASKS)
 
 
 def read_benchmark(folder: Path) -> list[LabelledClip]:
@@ -42,12 +43,18 @@ def read_benchmark(folder: Path) -> list[LabelledClip]:
     """
     split = _split(folder)
     if split is None:
-        split, videos = folder.parent.parent, [folder.name]
+        video = Path(os.path.abspath(folder))
+        split, videos = video.parent.parent, [video.name]
+    elif not (split / _MASKS).is_dir():
+        raise UserError(
+            f"{split}: has {_FRAMES} but no {_MASKS}; a support needs masks, as a training split has"
+        )
     else:
         videos = sorted(
             (path.name for path in (split / _MASKS).iterdir() if path.is_dir()), key=natural_order
         )
         _warn_of_videos_without_masks(split, set(videos))
+        videos = videos or [""]  # the files of a single video lie in both folders themselves
     masks = {video: _masks(split / _MASKS / video) for video in videos}
     if not any(masks.values()):
         where = split / _MASKS if len(videos) != 1 else split / _MASKS / videos[0]
@@ -57,10 +64,18 @@ def read_benchmark(folder: Path) -> list[LabelledClip]:
 
 
 def _split(folder: Path) -> Path | None:
-    """The folder that has both, frames and masks: this one or one of those usual in it."""
+    """The folder that has frames and masks: this one or one of those usual in it; else one with frames alone."""
+    if folder.name in (_FRAMES, _MASKS):
+        folder = folder.parent
     roots = [folder, *(folder / name for name in FOLDERS["ytvos"])]
     candidates = [root / part for root in roots for part in ("", "train", "valid")]
-    return next((path for path in candidates if (path / _FRAMES).is_dir() and (path / _MASKS).is_dir()), None)
+    with_frames = [path for path in candidates if (path / _FRAMES).is_dir()]
+    with_both = [path for path in with_frames if (path / _MASKS).is_dir()]
+    return next(iter(with_both + with_frames), None)
+
+
+def _video_parent(folder: Path) -> str:
+    return Path(os.path.abspath(folder)).parent.name
 
 
 def _masks(folder: Path) -> list[Path]:

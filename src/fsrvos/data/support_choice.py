@@ -40,13 +40,15 @@ def chosen_name(clips: list[LabelledClip], object_id: str | None) -> str:
     where = next((frame.annotation for frame in frames if len(frame.objects) > 1), clips[0].name)
     if not names:
         raise UserError(
-            f"{clips[0].name}: the mask is empty (all zero), as are all of its {counted(len(frames), 'frame')};"
-            " give the object's pixels another value"
+            f"{clips[0].name}: the mask is empty, all zero in {counted(len(frames), 'frame')}; give the object's pixels"
+            " another value"
         )
     if object_id is None:
         if len(names) > 1:
             raise UserError(f"{where}: holds the objects {listed(names)}; say {ways(names)}")
         return names[0]
+    if object_id.startswith("#"):  # a colour
+        object_id = object_id.lower() if object_id not in names else object_id
     if object_id not in names:
         raise UserError(
             f"{where}: holds no object {shown(object_id)}, only {listed(names)}; say {ways(names)}"

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fsrvos.data.json_files import mapping, read_json
+from fsrvos.data.json_files import mapping
 from fsrvos.data.support_choice import listed
 from fsrvos.data.support_labelled import (
     LabelledClip,
@@ -20,6 +20,7 @@ from fsrvos.data.support_labelled import (
     clips_by_size,
     counted,
     inside,
+    is_file,
     natural_order,
     shown,
 )
@@ -44,7 +45,7 @@ def is_coco(content: dict[str, Any]) -> bool:
     return _IMAGES in content and "annotations" in content
 
 
-def read_coco(path: Path, object_id: str | None) -> list[LabelledClip]:
+def read_coco(path: Path, content: dict[str, Any], object_id: str | None) -> list[LabelledClip]:
     """Reads the annotated images; a clip is all images of one size, in natural order of their names.
 
     An object is a category, all of its annotations in an image together; or one annotation, by its id, in the one image
@@ -52,13 +53,13 @@ def read_coco(path: Path, object_id: str | None) -> list[LabelledClip]:
 
     Args:
         path: The JSON file; images are below its folder, or below the ``images`` folder in or beside that.
+        content: What it holds.
         object_id: Name of a category or id of an annotation; only a category with one annotation an image needs none.
 
     Raises:
         UserError: If the file is none of COCO, an image is missing, elsewhere or of another size, an annotation has no
             proper segmentation, or an image has several annotations of the only category and none is chosen.
     """
-    content = read_json(path)
     images, annotations = _images(content, path), _annotations(content, path)
     categories = {one.category for several in annotations.values() for one in several}
     by_annotation = object_id is not None and object_id not in categories
@@ -78,7 +79,7 @@ def read_coco(path: Path, object_id: str | None) -> list[LabelledClip]:
         raise UserError(f"{path}: holds no annotations (iscrowd does not count); draw a polygon")
     if object_id is None and len(categories) == 1:
         _check_single(path, images, annotations)
-    if object_id is None and len(annotations) < len(images):
+    if not by_annotation and len(annotations) < len(images):
         left_out = counted(len(images) - len(annotations), "image")
         warnings.warn(f"{path}: {left_out} without annotation left out", stacklevel=2)
     check_count(len(annotations), path)
@@ -122,7 +123,7 @@ def _frame(
 def _still(path: Path, image: dict[str, Any]) -> Still:
     folders = [path.parent, path.parent / _IMAGES, path.parent.parent / _IMAGES]
     files = [inside(folder, image.get("file_name"), path, "file_name") for folder in folders]
-    found = next((file for file in files if file.is_file()), None)
+    found = next((file for file in files if is_file(file)), None)
     if found is None:
         raise UserError(f"{path}: its image {files[0]} is missing, also below {folders[1]} and {folders[2]}")
     return find_still(found)
@@ -134,7 +135,10 @@ def _images(content: dict[str, Any], path: Path) -> dict[Any, dict[str, Any]]:
         image = mapping(entry, path, f"image {n + 1}")
         if not isinstance(image.get("file_name"), str):
             raise UserError(f'{path}: image {n + 1} has no "file_name"')
-        images[_id(image, "id", f"{path}: image {n + 1}")] = image
+        image_id = _id(image, "id", f"{path}: image {n + 1}")
+        if image_id in images:
+            raise UserError(f"{path}: two images have the id {image_id!r}; number them anew")
+        images[image_id] = image
     return images
 
 

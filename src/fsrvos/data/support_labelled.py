@@ -14,6 +14,7 @@ from fsrvos.data.support_stills import Still
 from fsrvos.errors import UserError
 
 MAX_FRAMES = 1024
+MAX_TOTAL_PIXELS = 1_000_000_000  # 4 GB of frames and masks
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,20 @@ def check_count(count: int, where: Path | str) -> None:
         )
 
 
+def check_pixels(clips: Iterable[LabelledClip], where: Path | str) -> None:
+    """Refuses what would not fit into memory, before a frame is decoded.
+
+    Raises:
+        UserError: If all frames together have more than `MAX_TOTAL_PIXELS`.
+    """
+    total = sum(frame.size[0] * frame.size[1] for clip in clips for frame in clip.frames)
+    if total > MAX_TOTAL_PIXELS:
+        raise UserError(
+            f"{where}: its annotated frames have {total / 1e6:.0f} megapixels together, a support may have"
+            f" {MAX_TOTAL_PIXELS // 1_000_000}; give fewer frames, or save them smaller"
+        )
+
+
 def check_same_size(annotation: Path | str, size: tuple[int, int], still: Still) -> None:
     """Compares an annotation's (width, height) with its picture's.
 
@@ -112,6 +127,11 @@ def inside(root: Path, name: object, file: Path, where: str) -> Path:
             f"{file}: {where} {name!r} leads out of {root}; put the picture there and name it by its file name"
         )
     return path
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; a name that no file can have is no error."""
+    return os.path.isfile(path)
 
 
 def is_below(path: Path, root: Path) -> bool:

@@ -21,6 +21,7 @@ from fsrvos.data.support_labelled import (
     clips_by_size,
     counted,
     inside,
+    is_file,
     natural_order,
 )
 from fsrvos.data.support_masks import read_labels
@@ -50,7 +51,7 @@ def is_labelme(content: dict[str, Any]) -> bool:
     return "shapes" in content
 
 
-def read_labelme(files: list[Path]) -> list[LabelledClip]:
+def read_labelme(files: list[Path], folder: Path | None = None) -> list[LabelledClip]:
     """Reads LabelMe files of one folder; a clip is all pictures of one size, in natural order.
 
     An object is a label: all of its shapes together. Where a label has several group ids, each is an object of its own,
@@ -58,6 +59,7 @@ def read_labelme(files: list[Path]) -> list[LabelledClip]:
 
     Args:
         files: JSON files of one folder.
+        folder: That folder, if its pictures that no file describes are to be counted in a warning.
 
     Raises:
         UserError: If a file is none of LabelMe, its picture is missing, elsewhere or of another size, or a shape is none.
@@ -65,6 +67,8 @@ def read_labelme(files: list[Path]) -> list[LabelledClip]:
     files = sorted(files, key=lambda path: natural_order(path.name))
     check_count(len(files), files[0].parent)
     read = [(path, *_read(path)) for path in files]
+    if folder is not None:
+        _warn_of_unlabelled(folder, {still.content for _, still, _ in read})
     groups: dict[str, set[str | None]] = {}
     for _, _, shapes in read:
         for shape in shapes:
@@ -87,17 +91,15 @@ def read_labelme(files: list[Path]) -> list[LabelledClip]:
     return clips_by_size(frames, lambda name: labels[name])
 
 
-def warn_of_unlabelled(folder: Path, files: list[Path]) -> None:
-    """Counts the pictures of a folder that no annotation of the same name describes."""
-    stems = {path.stem for path in files}
-    without = sum(path.stem not in stems for path in pictures(folder))
-    if without:
-        warnings.warn(f"{folder}: {counted(without, 'picture')} without JSON left out", stacklevel=2)
-
-
 def union(draws: Iterable[Callable[[], np.ndarray]]) -> Callable[[], np.ndarray]:
     """What draws several masks as one."""
     return lambda: np.logical_or.reduce([draw() for draw in draws])
+
+
+def _warn_of_unlabelled(folder: Path, used: set[Path | bytes]) -> None:
+    without = sum(path not in used for path in pictures(folder))
+    if without:
+        warnings.warn(f"{folder}: {counted(without, 'picture')} without JSON left out", stacklevel=2)
 
 
 def _read(path: Path) -> tuple[Still, list[_Shape]]:
@@ -123,7 +125,7 @@ def _read(path: Path) -> tuple[Still, list[_Shape]]:
         draw = _drawing(shape, still.size, f"{path}: {where}")
         shapes.append(_Shape(label, None if group is None else str(group), draw))
     if without_area:
-        warnings.warn(f"{path}: {counted(without_area, 'point or line')} left out, no area", stacklevel=2)
+        warnings.warn(f"{path}: {counted(without_area, 'shape')} of points or lines left out", stacklevel=2)
     return still, shapes
 
 
@@ -132,7 +134,7 @@ def _still(path: Path, content: dict[str, Any]) -> Still:
     image = None
     if name is not None:
         image = inside(path.parent, name, path, "imagePath")
-        if image.is_file():
+        if is_file(image):
             return find_still(image)
     if isinstance(data, str):
         return find_still(_bytes(data, f"{path}: imageData"), f"{path} (imageData)")
@@ -142,10 +144,10 @@ def _still(path: Path, content: dict[str, Any]) -> Still:
 
 
 def _drawing(shape: dict[str, Any], size: tuple[int, int], where: str) -> Callable[[], np.ndarray]:
-    kind = shape.get("shape_type", "polygon")
+    kind = shape.get("shape_type") or "polygon"  # the first versions of LabelMe knew no other
     if kind == "mask":
         return _mask_drawing(shape, size, where)
-    if kind not in _OUTLINES:
+    if not isinstance(kind, str) or kind not in _OUTLINES:
         raise UserError(f"{where} is a {kind!r}; draw a polygon, rectangle, circle or mask")
     fewest, draw = _OUTLINES[kind]
     points = points_array(shape.get("points"), f"{where} ({kind})", fewest)
@@ -174,6 +176,6 @@ def _mask_drawing(shape: dict[str, Any], size: tuple[int, int], where: str) -> C
 
 def _bytes(data: str, where: str) -> bytes:
     try:
-        return base64.b64decode(data)
+        return base64.b64decode("".join(data.split()), validate=True)
     except (binascii.Error, ValueError) as error:
         raise UserError(f"{where}: is no base64 ({error}); save the file again") from error

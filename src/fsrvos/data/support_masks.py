@@ -70,14 +70,14 @@ def labels_of_image(image: Image.Image, name: str) -> LabelMap:
     if image.mode == "F":
         raise UserError(f"{name}: a mask holds integers, this one floating point values; save it with 8 bits")
     if image.mode in ("L", "LA", "La") or image.mode.startswith("I"):
-        grey = np.array(image if image.mode not in ("LA", "La") else image.getchannel(0)).astype(np.int64)
+        grey = np.array(image if image.mode not in ("LA", "La") else image.getchannel(0)).astype(np.int32)
         if image.mode in ("LA", "La"):
             grey[np.asarray(image.getchannel(1)) == 0] = 0
         _check_hard(grey, name, "grey values")
         return labels_of_array(grey, name)
-    pixels = np.asarray(image.convert("RGBA")).astype(np.int64)
-    colours = (pixels[..., 0] << 16) + (pixels[..., 1] << 8) + pixels[..., 2]
-    colours[pixels[..., 3] == 0] = 0
+    red, green, blue, alpha = (np.asarray(band) for band in image.convert("RGBA").split())
+    colours = (red.astype(np.int32) << 16) + (green.astype(np.int32) << 8) + blue
+    colours[alpha == 0] = 0
     _check_hard(colours, name, "colours")
     found = np.unique(colours)
     return LabelMap(colours, {int(value): f"#{value:06x}" for value in found if value})
@@ -95,8 +95,9 @@ def labels_of_array(values: np.ndarray, name: str) -> LabelMap:
     """
     if values.ndim != 2 or not (values.dtype == bool or np.issubdtype(values.dtype, np.integer)):
         raise UserError(
-            f"{name}: a mask must be an array (H, W) of bool or integer ids, this one is"
+            f"{name}: a mask must be an array (H, W) of bool or integer ids, got"
             f" {tuple(values.shape)} of {values.dtype}"
+            + ("; compare it with 0.5" if values.dtype.kind == "f" else "")
         )
     values = values.astype(np.uint8) if values.dtype == bool else values
     return LabelMap(values, {int(value): str(value) for value in np.unique(values) if value})

@@ -64,6 +64,8 @@ def _frame(image: Path, mask: Path) -> LabelledFrame:
 def _pairs(folder: Path, only: Path | None) -> list[tuple[Path, Path]]:
     images, masks, alone = _sorted_out(pictures(folder))
     if only is not None:
+        if only not in images.values():
+            raise UserError(f"{only}: is a mask or has no mask; {_LAYOUT}")
         images = {stem: path for stem, path in images.items() if path == only}
         masks = {stem: path for stem, path in masks.items() if stem in images}
         alone = []

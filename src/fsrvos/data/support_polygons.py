@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fsrvos.data.support_labelled import counted
 from fsrvos.errors import UserError
 
 
@@ -29,7 +30,7 @@ def points_array(points: object, where: str, fewest: int) -> np.ndarray:
     if not isinstance(points, list) or not all(_is_point(pair) for pair in pairs):
         raise UserError(f"{where}: its points must be pairs [x, y] of finite numbers")
     if len(pairs) < fewest:
-        raise UserError(f"{where}: has {len(pairs)} points, such a shape needs {fewest} or more")
+        raise UserError(f"{where}: has {counted(len(pairs), 'point')}, such a shape needs {fewest} or more")
     return np.array(pairs, dtype=np.float64).reshape(-1, 2)
 
 
@@ -45,16 +46,16 @@ def draw_polygon(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """
     width, height = size
     # A pixel is inside if an odd number of edges cross its row on the left of its centre: each crossing is noted at
-    # the first pixel whose centre is not left of it, and then summed along the row.
-    crossings = np.zeros((height, width + 1), dtype=np.int32)
+    # the first pixel whose centre is not left of it, and then counted along the row.
+    crossings = np.zeros((height, width + 1), dtype=bool)  # whether odd in number
     for (x0, y0), (x1, y1) in zip(points, np.roll(points, -1, axis=0), strict=True):
         top, bottom = np.clip(np.ceil(np.sort([y0, y1]) - 0.5), 0, height).astype(int)
         rows = np.arange(top, bottom)
         if rows.size:
             x = x0 + (rows + 0.5 - y0) / (y1 - y0) * (x1 - x0)
             columns = np.clip(np.ceil(x - 0.5), 0, width).astype(int)
-            np.add.at(crossings, (rows, columns), 1)
-    return crossings.cumsum(axis=1)[:, :width] % 2 == 1
+            crossings[rows, columns] ^= True  # an edge has one crossing a row
+    return np.logical_xor.accumulate(crossings[:, :width], axis=1)
 
 
 def draw_rectangle(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:

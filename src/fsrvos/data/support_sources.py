@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ from fsrvos.data.support_arrays import is_arrays, read_arrays
 from fsrvos.data.support_benchmark import is_benchmark, read_benchmark
 from fsrvos.data.support_choice import choose
 from fsrvos.data.support_coco import is_coco, read_coco
-from fsrvos.data.support_labelled import LabelledClip
-from fsrvos.data.support_labelme import is_labelme, read_labelme, warn_of_unlabelled
+from fsrvos.data.support_labelled import LabelledClip, check_pixels, is_file
+from fsrvos.data.support_labelme import is_labelme, read_labelme
 from fsrvos.data.support_pairs import pictures, read_pairs
 from fsrvos.data.support_stills import SUFFIXES
 from fsrvos.errors import UserError
@@ -58,22 +59,24 @@ def read_support(
             f"a support must be a path, a tuple (frames, masks) or a list of these, got {type(source).__name__}"
         )
     path = Path(source).expanduser()
-    if path.is_dir() and is_benchmark(path):  # each clip has ids of its own
-        return [clip for labelled in read_benchmark(path) for clip in choose([labelled], name, phrase)]
-    return choose(_read(path, name), name, phrase)
+    videos = read_benchmark(path) if os.path.isdir(path) and is_benchmark(path) else None
+    # Each video of the benchmark has ids of its own; elsewhere a name means the same in all clips.
+    groups = [_read(path, name)] if videos is None else [[video] for video in videos]
+    check_pixels(chain.from_iterable(groups), path)
+    return [clip for group in groups for clip in choose(group, name, phrase)]
 
 
 def _read(path: Path, object_id: str | None) -> list[LabelledClip]:
-    if path.is_dir():
+    if os.path.isdir(path):  # of a name that is too long, Path.is_dir raises
         return _read_folder(path, object_id)
-    if not path.is_file():
+    if not is_file(path):
         raise UserError(f"{path}: no such support; {_FORMATS}")
     if path.suffix.lower() == ".json":
         content = read_json(path)
         if is_labelme(content):
             return read_labelme([path])
         if is_coco(content):
-            return read_coco(path, object_id)
+            return read_coco(path, content, object_id)
         raise UserError(
             f'{path}: neither a LabelMe file ("shapes") nor a COCO file ("images" and "annotations")'
         )
@@ -94,10 +97,9 @@ def _read_folder(folder: Path, object_id: str | None) -> list[LabelledClip]:
         names = " or ".join(str(path) for path in coco)
         raise UserError(f"{folder}: holds {len(coco)} COCO files; name the file, {names}")
     if coco:
-        return read_coco(coco[0], object_id)
+        return read_coco(coco[0], contents[coco[0]], object_id)
     if labelme:
-        warn_of_unlabelled(folder, labelme)
-        return read_labelme(labelme)
+        return read_labelme(labelme, folder)
     if not pictures(folder):
         inner = sorted(path.name for path in folder.iterdir() if path.is_dir())
         there = (

@@ -10,16 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from fsrvos.errors import UserError
+from fsrvos.video.source import MAX_MEGAPIXELS
+from fsrvos.video.stills import image_size, is_turned, upright_rgb
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-MAX_PIXELS = 64_000_000
+MAX_PIXELS = MAX_MEGAPIXELS * 1_000_000
 # Pillow tells a format by content, and some of the others start programs: a PostScript file named .jpg would.
 _FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF")
-_ORIENTATION = 0x0112  # tag of EXIF; 5 to 8 turn the picture by a quarter
-_LARGEST = f"over {MAX_PIXELS // 1_000_000} megapixels, which is the most that is read; save it smaller"
+_LARGEST = f"over {MAX_MEGAPIXELS} megapixels, which is the most that is read; save it smaller"
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,13 @@ def find_still(content: Path | bytes, name: str | None = None) -> Still:
     """
     name = str(content) if name is None else name
     with opened(content, name) as image:
-        width, height = image.size
-        turned = image.getexif().get(_ORIENTATION, 1) in range(5, 9)
-    return Still(name, content, (height, width) if turned else (width, height), (width, height))
+        height, width = image_size(image)
+        stored = (height, width) if is_turned(image) else (width, height)
+    return Still(name, content, (width, height), stored)
 
 
 def read_still(content: Path | bytes, name: str | None = None) -> np.ndarray:
-    """Decodes a picture: (H, W, 3) uint8, upright; alpha is dropped, 16 bits become 8.
+    """Decodes a picture: (H, W, 3) uint8, upright; transparent parts over black, 16 bits become 8.
 
     Args:
         content: The file, or its bytes.
@@ -83,17 +84,12 @@ def rgb(image: Image.Image, name: str) -> np.ndarray:
     """The pixels of a Pillow image: (H, W, 3) uint8, upright.
 
     Raises:
-        UserError: If its values are floating point, whose range nobody knows.
+        UserError: Floating-point values outside of [0, 1], whose range nobody knows.
     """
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode == "F":
-        raise UserError(f"{name}: holds floating point values; save it as a picture of 8 bits a channel")
-    if upright.mode.startswith("I"):  # 16 bits of grey; Pillow's own conversion would clip them to white
-        grey = np.clip(np.asarray(upright).astype(np.int64) >> 8, 0, 255).astype(np.uint8)
-        return np.repeat(grey[..., None], 3, axis=2)
-    if "transparency" in upright.info:
-        upright = upright.convert("RGBA")
-    return np.array(upright.convert("RGB"))
+    try:
+        return upright_rgb(image)
+    except ValueError as error:
+        raise UserError(f"{name}: {error}; save it as a picture of 8 bits a channel") from error
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from fsrvos.encoders.build import build_backbone
 from fsrvos.encoders.text import TextEncoder
 from fsrvos.errors import UserError
 from fsrvos.models.affinity import AblatedAffinity, build_affinity
+from fsrvos.models.answers import read_queries
 from fsrvos.models.choice import choose_queries, class_head
 from fsrvos.models.configuration import build_encoder, described_encoders, primitive
 from fsrvos.models.features import FeaturePyramid, Phrase, Pyramid, TextProjection, positions
@@ -22,7 +23,7 @@ from fsrvos.models.match_judge import MatchJudge
 from fsrvos.models.phrase_judge import PhraseJudge
 from fsrvos.models.pixel_decoder import CrossModalPyramid
 from fsrvos.models.regroup import group_by_group, groups_of, is_tight
-from fsrvos.models.transformer import Decoded, DeformableTransformer
+from fsrvos.models.transformer import DeformableTransformer
 from fsrvos.structures import Clip, Match, Prediction, Segmentation, Support, Tokens
 
 VARIANTS = ("cma", "base", "self", "referformer", "cma_plus")
@@ -214,7 +215,7 @@ class CMA(nn.Module, HubModel):
             [features.finest_padding, *features.padding[:3]],
             phrase.as_memory,
         )
-        prediction = self.segment_queries(decoded, mask_features, query.sizes)
+        prediction = read_queries(decoded, mask_features, query.sizes, self.class_heads, self.mask_head)
         prediction.matches = matches
         seen = (query.frames, features.finest_padding, phrase)
         for i, layer in enumerate([*prediction.auxiliary, prediction]):
@@ -283,25 +284,6 @@ class CMA(nn.Module, HubModel):
             return self.query_content.weight.expand(n, -1, -1), self.query_anchors.weight
         sentence = phrase.sentence.repeat_interleave(frames, dim=0)
         return sentence[:, None].expand(-1, self.num_queries, -1), self.query_position.weight
-
-    def segment_queries(self, decoded: Decoded, mask_features: Tensor, sizes: Tensor) -> Prediction:
-        """Class, box and mask of every query, from each decoder layer's states.
-
-        Args:
-            decoded: States and boxes of B*T frames.
-            mask_features: (B, T, C_mask, h, w).
-            sizes: (B, 2) height and width of the unpadded frames.
-        """
-        b, t = mask_features.shape[:2]
-        to_pixels = sizes.flip(-1).repeat_interleave(t, dim=0)[:, None]
-        layers = []
-        for head, states, boxes in zip(self.class_heads, decoded.states, decoded.boxes, strict=True):
-            centres = boxes[..., :2].detach() * to_pixels
-            masks = self.mask_head(states, centres, mask_features.flatten(0, 1))
-            layers.append(Prediction(*(x.unflatten(0, (b, t)) for x in (head(states)[..., 0], boxes, masks))))
-        last = layers.pop()
-        last.auxiliary = layers
-        return last
 
     @torch.no_grad()
     def segment(self, query: Clip, support: Support | EncodedSupport | None = None) -> Segmentation:

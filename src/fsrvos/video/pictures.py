@@ -106,7 +106,9 @@ def open_folder(folder: Path, rate: float) -> Video:
     Raises:
         UserError: No image, or two images of one name (their masks would have one name too).
     """
-    names = sorted((path for path in folder.iterdir() if is_image_name(path)), key=_natural)
+    names = sorted(
+        (path for path in folder.iterdir() if is_image_name(path) and path.is_file()), key=_natural
+    )
     if not names:
         raise UserError(f"{folder}: holds no image ({_content(folder)}); give a folder of JPEG or PNG frames")
     seen: dict[str, Path] = {}

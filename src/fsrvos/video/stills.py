@@ -28,10 +28,10 @@ FORMATS = {
     ".ppm": "PPM",
     ".pgm": "PPM",
     ".avif": "AVIF",
-    ".mpo": "MPO",  # what some cameras write under .jpg
+    ".mpo": "JPEG",  # a JPEG with more behind it
 }
 # All that Pillow raises on damaged files.
-UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, struct.error, zlib.error)
+UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
 
 
 def read_image(path: Path | str) -> np.ndarray:
@@ -87,9 +87,15 @@ def opened_image(path: Path) -> Iterator[Image.Image]:
 
 
 def image_size(image: Image.Image) -> tuple[int, int]:
-    """(H, W) after the EXIF orientation, without decoding."""
-    turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+    """(H, W) after the EXIF orientation. (Pillow decodes a PNG to be sure that it holds none.)"""
+    # Pillow turns TIFF files itself, and says so from the start.
+    turned = is_turned(image) and image.format != "TIFF"
     return (image.width, image.height) if turned else (image.height, image.width)
+
+
+def is_turned(image: Image.Image) -> bool:
+    """Whether the image is stored on its side."""
+    return image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
 
 
 def upright_rgb(image: Image.Image) -> np.ndarray:

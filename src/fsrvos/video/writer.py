@@ -53,6 +53,7 @@ class VideoWriter:
         self._open = True
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._beside.touch()  # PyAV opens it at the first frame, which is late to hear of a typing error
             self._container = av.open(
                 str(self._beside.resolve()), "w", format="mp4", options={"movflags": "faststart"}
             )

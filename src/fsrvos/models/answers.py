@@ -1,0 +1,37 @@
+"""What every query of every decoder layer says: class, box, mask."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from fsrvos.models.mask_head import DynamicMaskHead
+from fsrvos.models.transformer import Decoded
+from fsrvos.structures import Prediction
+
+
+def read_queries(
+    decoded: Decoded,
+    mask_features: Tensor,
+    sizes: Tensor,
+    class_heads: nn.ModuleList,
+    mask_head: DynamicMaskHead,
+) -> Prediction:
+    """Class, box and mask of every query, from each decoder layer's states.
+
+    Args:
+        decoded: States and boxes of B*T frames.
+        mask_features: (B, T, C_mask, h, w).
+        sizes: (B, 2) height and width of the unpadded frames.
+        class_heads: One for each layer.
+        mask_head: Shared by the layers.
+    """
+    b, t = mask_features.shape[:2]
+    to_pixels = sizes.flip(-1).repeat_interleave(t, dim=0)[:, None]
+    layers = []
+    for head, states, boxes in zip(class_heads, decoded.states, decoded.boxes, strict=True):
+        centres = boxes[..., :2].detach() * to_pixels
+        masks = mask_head(states, centres, mask_features.flatten(0, 1))
+        layers.append(Prediction(*(x.unflatten(0, (b, t)) for x in (head(states)[..., 0], boxes, masks))))
+    last = layers.pop()
+    last.auxiliary = layers
+    return last
