@@ -158,7 +158,12 @@ class Desk:
     def _support(self, painting: Painting, name: str, first_phrase: str) -> SupportSet | None:
         if not self.reads_support:
             return None
-        return self.predictor.support(painting.sources(), name.strip() or None, fallback_phrase=first_phrase)
+        return self.predictor.support(
+            painting.sources(),
+            name.strip() or None,
+            frames=self.limits.max_support,
+            fallback_phrase=first_phrase,
+        )  # every painted frame
 
     def _results(self, folder: Path, support: SupportSet | None, name: str) -> Answer:
         made = folder / "predictions"
