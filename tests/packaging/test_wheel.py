@@ -24,6 +24,7 @@ COMMANDS = {
     "fsrvos-data": "fsrvos.cli.data:main",
     "fsrvos-weights": "fsrvos.cli.weights:main",
     "fsrvos-report": "fsrvos.cli.report:main",
+    "fsrvos-app": "fsrvos.cli.app:main",
 }
 
 
