@@ -54,11 +54,16 @@ NUMBERS = (1, 9, 17, 29, 37, 45)  # of categories that group 1 holds out
 DATA_SEED = 1000  # no benchmark is made with it
 FRAMES, SIZE = 16, (96, 160)
 OWN, OTHERS = 3, 6
+ALL_BUT_BACKBONE = (
+    "text_encoder", "text_projection", "pyramid", "affinity", "transformer", "query_content", "query_anchors", "judges",
+    "phrase_judge", "class_heads", "pixel_decoder", "mask_head",
+)  # fmt: skip
 RECIPES: dict[str, tuple[str, ...]] = {
     "default": (),
-    "backbone frozen": ("frozen=[text_encoder,backbone]",),
-    "backbone at a tenth": ("+optim.backbone_lr=3e-5",),
-    "nothing frozen": ("frozen=[]",),
+    "no mixing": ("mix=1",),
+    "no mixing, rate 1e-4": ("mix=1", "optim.lr=1e-4"),
+    "no mixing, backbone frozen": ("mix=1", "frozen=[text_encoder,backbone]"),
+    "no mixing, backbone alone": ("mix=1", f"frozen=[{','.join(ALL_BUT_BACKBONE)}]"),
 }
 REAL = "../shared/data/Mini-Ref-YouTube-VOS"
 
@@ -157,6 +162,8 @@ def measured(task: Task, original: CMA, given: InputSettings, config: DictConfig
     began = time.process_time()
     found = adapted(model, clips, config, given, None)
     minutes = (time.process_time() - began) / 60
+    if found.curve.interrupted:
+        raise KeyboardInterrupt  # the command keeps the best so far, a benchmark has no use for it
     return {
         "task": task.name, "kind": task.kind, "before": before, "after": tested(model, task.own[-1], task.others, given),
         "plain_before": plain_before, "plain_after": plain(), "better": found.better,
@@ -186,23 +193,36 @@ def row(name: str, of: Sequence[dict]) -> list[str]:
 
 
 def summary(records: Sequence[dict]) -> str:
-    """The default on all tasks; then all recipes on the tasks that every recipe has done."""
+    """The default on all tasks; then every other recipe beside the default on the tasks that both have done."""
     header = [
         "", "runs", "J before", "J after", "gain", "unchanged: before", "after", "called better", "core minutes"
     ]  # fmt: skip
     usual = [r for r in records if r["recipe"] == "default"]
     kinds = list(dict.fromkeys(r["kind"] for r in usual))
     tables = [table(header, [row(kind, [r for r in usual if r["kind"] == kind]) for kind in kinds])]
-    recipes = list(dict.fromkeys(r["recipe"] for r in records))
-    done = [{(r["task"], r["seed"]) for r in records if r["recipe"] == recipe} for recipe in recipes]
-    for kind in kinds if len(recipes) > 1 else ():
-        of_kind = [
-            r for r in records if r["kind"] == kind and (r["task"], r["seed"]) in set.intersection(*done)
+    rows = []
+    for kind, recipe in dict.fromkeys((r["kind"], r["recipe"]) for r in records if r["recipe"] != "default"):
+        pairs = [
+            (r, d)
+            for r in records
+            for d in usual
+            if (r["kind"], r["recipe"]) == (kind, recipe) and (r["task"], r["seed"]) == (d["task"], d["seed"])
         ]
-        if of_kind:
-            rows = [row(recipe, [r for r in of_kind if r["recipe"] == recipe]) for recipe in recipes]
-            tables.append(table([f"{kind}, the same tasks", *header[1:]], rows))
+        if pairs:
+            rows.append(
+                [f"{kind}: {recipe}", str(len(pairs)), *beside(pairs, "after"), *beside(pairs, "plain_after")]
+            )
+    if rows:
+        names = ["recipe", "runs", "J after", "default's", "unchanged: after", "default's"]
+        tables.append(table(names, rows))
     return "\n\n".join(tables)
+
+
+def beside(pairs: Sequence[tuple[dict, dict]], key: str) -> list[str]:
+    """Means of a recipe and of the default on the same tasks."""
+    if pairs[0][0][key] is None:
+        return ["", ""]
+    return [f"{fmean(pair[side][key] for pair in pairs):.1f}" for side in (0, 1)]
 
 
 def per_task(records: Sequence[dict]) -> str:

@@ -16,7 +16,7 @@ from fsrvos.data.support_sources import read_support
 from fsrvos.models.cma import CMA
 from fsrvos.weights import load_model
 
-LEARNABLE = ["optim.lr=3e-3", "steps=40", "every=20", "batch_size=2", "frozen=[]"]
+LEARNABLE = ["optim.lr=3e-3", "steps=40", "every=20", "batch_size=2", "frozen=[]", "mix=1"]
 HOPELESS = ["optim.lr=1e-12", "steps=4", "every=2", "batch_size=2"]
 MODEL = ("config.json", "model.safetensors", "predictor.json", "tokenizer", "README.md")
 TOLD = ("adapt.json", "report.md", "curve.png")
@@ -176,6 +176,7 @@ def test_ctrl_c_before_the_first_score_leaves_nothing(adapt, tmp_path, monkeypat
         (["support=[square,square2]", "text=[a,b,c]"], ["text has 3 entries for 2 clips"]),
         (["support=square", "frozen=[head]"], ["no part 'head'"]),
         (["support=square", "held_back=2"], ["held_back must be"]),
+        (["support=square", "mix=0"], ["mix must be above 0"]),
         (["support=square", "every=0"], ["at least 1"]),
         (["support=square", "short_side=0"], ["short_side"]),
         (["support=square", "optim.lr=0"], ["lr must be finite and above 0"]),

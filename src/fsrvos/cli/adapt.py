@@ -85,8 +85,8 @@ def adapted(
     return adapt(
         model, episodes, scorer, criterion_for(model, config), build(config.optim),
         partial(build, config.trainer),
-        frozen=list(config.frozen), batch_size=config.batch_size, every=config.every, patience=config.patience,
-        min_gain=config.min_gain, on_step=told,
+        frozen=list(config.frozen), mix=config.mix, batch_size=config.batch_size,
+        every=config.every, patience=config.patience, min_gain=config.min_gain, on_step=told,
     )  # fmt: skip
 
 

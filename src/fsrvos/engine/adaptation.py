@@ -9,6 +9,7 @@ from statistics import fmean
 from typing import Any
 
 import lightning as L
+import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -81,12 +82,18 @@ class Curve:
 
 
 class BestState(Callback):
-    """Scores the stopping frames every few steps, keeps the best state, and stops where it gets no better."""
+    """Scores the stopping frames every few steps, keeps the best state, and stops where it gets no better.
+
+    A state is what was learned mixed with the network as it came, weight by weight: most of the gain is had long before
+    the whole way is gone, and most of what is forgotten is forgotten after.
+    """
 
     def __init__(
         self,
         scorer: Scorer,
         curve: Curve,
+        original: Mapping[str, Tensor],
+        mix: float,
         every: int,
         patience: int,
         on_step: Callable[[int, int], None] | None = None,
@@ -96,11 +103,14 @@ class BestState(Callback):
         Args:
             scorer: Scores the network.
             curve: Where the measurements go.
+            original: State of the network as it came.
+            mix: Share of the way from there to the weights learned, in (0, 1].
             every: Steps between scores.
             patience: Scores without a better one after which training ends.
             on_step: Told (done, total) after every step.
         """
         self.scorer, self.curve, self.every, self.patience = scorer, curve, every, patience
+        self.original, self.mix = original, mix
         self.on_step = on_step
         self.state: dict[str, Tensor] | None = None
 
@@ -115,15 +125,31 @@ class BestState(Callback):
             self.on_step(step, total)
         if step % self.every and step != total:
             return
+        learned = snapshot(pl_module.model)
+        mixed = mixed_state(self.original, learned, self.mix)
+        pl_module.model.load_state_dict(mixed)
         score = fmean(self.scorer(pl_module.model, "stop").values())
+        pl_module.model.load_state_dict(learned)
         pl_module.train()
         earlier = [value for at, value in self.curve.scores.items() if at > 0]
         self.curve.scores[step] = score
         if not earlier or score > max(earlier):
-            self.curve.best_step = step
-            self.state = {name: value.clone() for name, value in pl_module.model.state_dict().items()}
+            self.curve.best_step, self.state = step, mixed
         elif step - self.curve.best_step >= self.patience * self.every:
             trainer.should_stop = True
+
+
+def snapshot(model: CMA) -> dict[str, Tensor]:
+    """A copy of a network's state."""
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def mixed_state(start: Mapping[str, Tensor], end: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
+    """The state a share of the way from one to another; whole numbers are those of the end."""
+    return {
+        name: torch.lerp(start[name], value, share) if value.is_floating_point() else value
+        for name, value in end.items()
+    }
 
 
 @dataclass
@@ -157,6 +183,7 @@ def adapt(
     make_trainer: MakeTrainer,
     *,
     frozen: Sequence[str] = (),
+    mix: float = 1.0,
     batch_size: int = 4,
     every: int = 20,
     patience: int = 4,
@@ -176,6 +203,7 @@ def adapt(
         recipe: Optimizer and schedule.
         make_trainer: Makes a trainer from further arguments of ``lightning.Trainer``.
         frozen: Parts of the network that stay as they are.
+        mix: Share of the way from the network as it came to the weights learned, in (0, 1].
         batch_size: Episodes of a step.
         every: Steps between scores on the stopping frames.
         patience: Scores without a better one after which training ends.
@@ -193,14 +221,18 @@ def adapt(
         raise UserError(
             f"every, patience and batch_size must be at least 1, got {every}, {patience}, {batch_size}"
         )
+    if not 0 < mix <= 1:
+        raise UserError(f"mix must be above 0 and at most 1, got {mix}")
     module = AdaptationModule(model, criterion, recipe, frozen)
     curve = Curve()
-    best = BestState(scorer, curve, every, patience, on_step)
+    original: dict[str, Tensor] = {}
+    best = BestState(scorer, curve, original, mix, every, patience, on_step)
     trainer = make_trainer(
         callbacks=[best], logger=False, enable_checkpointing=False, enable_progress_bar=False, max_epochs=1
     )
     device = trainer.strategy.root_device
     model.to(device)
+    original |= snapshot(model)
     before = scorer(model, "report")
     curve.scores[0] = fmean(scorer(model, "stop").values())
     loader = DataLoader(episodes, batch_size, collate_fn=collate, drop_last=True)

@@ -111,7 +111,18 @@ def markdown(record: Mapping[str, Any]) -> str:
     )
     settings = record["settings"]
     end = "ended by Ctrl-C" if record["interrupted"] else "done"
-    shown = ("steps", "batch_size", "every", "patience", "min_gain", "frozen", "within", "seed", "input")
+    shown = (
+        "steps",
+        "batch_size",
+        "every",
+        "patience",
+        "min_gain",
+        "frozen",
+        "mix",
+        "within",
+        "seed",
+        "input",
+    )
     sections = [
         "# Adaptation",
         record["verdict"],

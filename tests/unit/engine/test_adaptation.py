@@ -1,5 +1,8 @@
 """The module of an adaptation: parts that stay, batch norms that keep their statistics; and the verdict."""
 
+from functools import partial
+
+import lightning as L
 import pytest
 import torch
 from own_clips import square_clip
@@ -10,7 +13,7 @@ from fsrvos.data.collate import collate
 from fsrvos.data.held_back import hold_back
 from fsrvos.data.own_episodes import OwnEpisodes
 from fsrvos.data.strong_transform import StrongTransform
-from fsrvos.engine.adaptation import Adaptation, AdaptationModule, Curve
+from fsrvos.engine.adaptation import Adaptation, AdaptationModule, Curve, adapt, mixed_state, snapshot
 from fsrvos.engine.adaptation_report import markdown, spans, verdict
 from fsrvos.engine.criterion import Criterion
 from fsrvos.engine.held_back_scores import Scorer
@@ -37,6 +40,37 @@ def test_frozen_parts_and_statistics_stay():
     assert not {name for name in changed if name.startswith("text_encoder.") or "running" in name}
     assert any(name.startswith("backbone.") for name in changed)
     assert any(name.startswith("mask_head.") for name in changed)
+
+
+def test_a_state_between_two():
+    start = {"a": torch.tensor([0.0, 10.0]), "n": torch.tensor(3)}
+    end = {"a": torch.tensor([10.0, 10.0]), "n": torch.tensor(7)}
+    mixed = mixed_state(start, end, 0.4)
+    torch.testing.assert_close(mixed["a"], torch.tensor([4.0, 10.0]))
+    assert mixed["n"] == 7
+    assert torch.equal(mixed_state(start, end, 1.0)["a"], end["a"])
+
+
+def test_mixing_goes_a_share_of_the_way():
+    """After the same single step the state with mix 0.25 lies a quarter of the way to the one with mix 1."""
+    states = {}
+    for mix in (0.25, 1.0):
+        torch.manual_seed(0)
+        model, of = tiny_model(), clips()
+        start = snapshot(model)
+        scorer = Scorer(of, transforms.TestTransform(48, None), window=2)
+        episodes = OwnEpisodes(of, StrongTransform(48), length=2)
+        made = adapt(
+            model, episodes, scorer, Criterion(), Recipe(1e-2), partial(L.Trainer, accelerator="cpu"), mix=mix,
+            batch_size=2, every=1,
+        )  # fmt: skip
+        assert made.curve.best_step == 1
+        states[mix] = snapshot(model)
+    changed = [name for name, value in start.items() if not torch.equal(value, states[1.0][name])]
+    assert len(changed) > 10
+    for name in changed:
+        expected = start[name] + 0.25 * (states[1.0][name] - start[name])
+        torch.testing.assert_close(states[0.25][name], expected)
 
 
 def test_a_part_that_is_not_there():
