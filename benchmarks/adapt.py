@@ -35,7 +35,6 @@ from synthetic import machine
 
 from fsrvos.cli.adapt import adapted
 from fsrvos.cli.common import config_directory, speak_plainly
-from fsrvos.cli.input_settings import InputSettings, settings_of
 from fsrvos.cli.mistakes import user_message
 from fsrvos.data.annotations import Annotations
 from fsrvos.data.clips import AnnotatedClip, read_clip
@@ -47,6 +46,7 @@ from fsrvos.data.transforms import TestTransform
 from fsrvos.engine.held_back_scores import Scorer
 from fsrvos.errors import UserError
 from fsrvos.models.cma import CMA
+from fsrvos.predictor_settings import Settings, settings_of
 from fsrvos.report import replace_file, table
 from fsrvos.weights import load_model, read_weights
 
@@ -134,7 +134,7 @@ def real_tasks(root: str) -> Iterator[Task]:
             yield Task(f"{category}: {video}", "real", [clip], others, [])
 
 
-def tested(model: CMA, support: AnnotatedClip, clips: Sequence[AnnotatedClip], given: InputSettings) -> float:
+def tested(model: CMA, support: AnnotatedClip, clips: Sequence[AnnotatedClip], given: Settings) -> float:
     """Mean J of whole clips in percent, with three frames of one clip as support."""
     shown = hold_back("support", "it", support, 0.01)
     everything = [tuple(range(len(clip.frames))) for clip in clips]
@@ -142,7 +142,7 @@ def tested(model: CMA, support: AnnotatedClip, clips: Sequence[AnnotatedClip], g
         OwnClip(f"test{i}", "it", clip, (), all_, all_)
         for i, (clip, all_) in enumerate(zip(clips, everything, strict=True))
     ]
-    scorer = Scorer([shown, *whole], TestTransform(given.short_side, given.max_long_side), given.window)
+    scorer = Scorer([shown, *whole], TestTransform(given.short_side, given.longest), given.window)
     return 100 * fmean(score for name, score in scorer(model, "report").items() if name != "support")
 
 
@@ -152,7 +152,7 @@ def configured(overrides: Sequence[str], folder: Path) -> DictConfig:
         return compose("adapt", [*overrides, f"trainer.default_root_dir={folder}"])
 
 
-def measured(task: Task, original: CMA, given: InputSettings, config: DictConfig) -> dict:
+def measured(task: Task, original: CMA, given: Settings, config: DictConfig) -> dict:
     """Adapts a copy of the network on a task, and tests before and after."""
     L.seed_everything(config.seed, verbose=False)
     model = copy.deepcopy(original)
@@ -251,7 +251,7 @@ def write(file: Path, content: dict) -> None:
 def benchmark(arguments: argparse.Namespace) -> int:
     speak_plainly()
     weights = read_weights(arguments.checkpoint)
-    given, original = settings_of(weights), load_model(weights)
+    given, original = settings_of(weights.file), load_model(weights)
     tasks = [] if arguments.kind == "real" else list(synthetic_tasks(arguments.categories))
     if arguments.kind != "synthetic":
         tasks += real_tasks(arguments.real)

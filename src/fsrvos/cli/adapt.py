@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import lightning as L
 from omegaconf import DictConfig, OmegaConf
 
 from fsrvos.cli.common import build, hydra_command, run_folder
-from fsrvos.cli.input_settings import InputSettings, settings_of
+from fsrvos.cli.free_text import quote_values
 from fsrvos.cli.progress import progress_bar
 from fsrvos.data.folders import folder_beside
 from fsrvos.data.held_back import OwnClip, check_clips, hold_back
@@ -24,12 +25,14 @@ from fsrvos.engine.criterion import Criterion
 from fsrvos.engine.held_back_scores import Scorer
 from fsrvos.errors import UserError
 from fsrvos.models.cma import CMA
+from fsrvos.predictor_settings import Settings, settings_of
 from fsrvos.weights import load_model, read_weights
 
 
 def main() -> None:
     """Entry point of the console script."""
-    hydra_command("adapt", run)
+    sys.argv[1:] = quote_values(sys.argv[1:], ("checkpoint", "support", "held_out", "text", "object", "out"))
+    hydra_command("adapt", run, explained=True)
 
 
 def run(config: DictConfig) -> None:
@@ -43,11 +46,9 @@ def run(config: DictConfig) -> None:
     out = output_folder(config)
     L.seed_everything(config.seed, workers=True, verbose=False)
     weights = read_weights(config.checkpoint)
-    given = settings_of(weights)
+    given = settings_of(weights.file)
     if config.short_side is not None:
-        if config.short_side < 1:
-            raise UserError(f"short_side must be at least 1 pixel, got {config.short_side}")
-        given = InputSettings(int(config.short_side), None, given.window)
+        given = Settings(config.short_side, None, given.window)
     model = load_model(weights)
     if model.adds_frame_by_frame:
         raise UserError(
@@ -67,15 +68,13 @@ def run(config: DictConfig) -> None:
     print(f"{record['verdict']} -> {out}")
 
 
-def adapted(
-    model: CMA, clips: list[OwnClip], config: DictConfig, given: InputSettings, told: Any
-) -> Adaptation:
+def adapted(model: CMA, clips: list[OwnClip], config: DictConfig, given: Settings, told: Any) -> Adaptation:
     """Builds what an adaptation takes from the config and runs it; the network is changed."""
-    size = TestTransform(given.short_side, given.max_long_side)
+    size = TestTransform(given.short_side, given.longest)
     scorer = Scorer(clips, size, given.window, config.support_frames)
     episodes = OwnEpisodes(
         clips,
-        StrongTransform(given.short_side, given.max_long_side),
+        StrongTransform(given.short_side, given.longest),
         length=config.steps * config.batch_size,
         seed=config.seed,
         query_frames=config.query_frames,
@@ -129,7 +128,7 @@ def read_clips(config: DictConfig) -> list[OwnClip]:
         )
     sources = [*support, *held_out]
     texts = one_each("text", config.text, len(sources))
-    object_ids = one_each("object_id", config.object_id, len(sources))
+    object_ids = one_each("object", config.object, len(sources))
     categories = one_each("categories", config.categories, len(sources))
     clips: list[OwnClip] = []
     for place, source in enumerate(sources):

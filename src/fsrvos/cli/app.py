@@ -23,7 +23,7 @@ from fsrvos.predictor import Predictor
 def main() -> None:
     """Entry point of the console script."""
     sys.argv[1:] = quote_values(sys.argv[1:], ("checkpoint",))
-    hydra_command("app", app, has_groups=False)
+    hydra_command("app", app, explained=True, has_run_folder=False)
 
 
 def app(config: DictConfig) -> None:

@@ -70,25 +70,32 @@ def run_folder() -> Path:
     return Path(HydraConfig.get().runtime.output_dir)
 
 
-def hydra_command(config_name: str, task: Callable[[DictConfig], Any], *, has_groups: bool = True) -> None:
+def hydra_command(
+    config_name: str,
+    task: Callable[[DictConfig], Any],
+    *,
+    explained: bool = False,
+    has_run_folder: bool = True,
+) -> None:
     """Runs a task as a Hydra command line; mistakes of the user end in one line and exit code 2.
 
     Args:
         config_name: Main config, such as ``"train"``, and name of the command's module.
         task: What to do with the composed config.
-        has_groups: Whether the config is made of groups; else it is a list of settings, which ``--help`` explains.
+        explained: Whether the config is a list of settings, which ``--help`` explains; else it is made of groups.
+        has_run_folder: Whether a call has a run folder; else its results go where the user says.
     """
-    if not has_groups and {"--help", "-h"} & set(sys.argv[1:]):
+    if explained and {"--help", "-h"} & set(sys.argv[1:]):
         print(settings_help(Path(config_directory()) / f"{config_name}.yaml"))
         return
-    if not has_groups and {"--multirun", "-m"} & set(sys.argv[1:]):
+    if not has_run_folder and {"--multirun", "-m"} & set(sys.argv[1:]):
         exit_on_user_error(
             UserError("this command takes one set of values at a time; leave -m (--multirun) away")
         )
     speak_plainly()
     # Hydra then raises its own errors, which are told here, instead of printing half a traceback.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
-    job = Job(task, module=f"fsrvos.cli.{config_name}") if has_groups else Once(task)
+    job = Job(task, module=f"fsrvos.cli.{config_name}") if has_run_folder else Once(task)
     try:
         with sweep_told():
             hydra.main(version_base="1.3", config_path=config_directory(), config_name=config_name)(job)()

@@ -24,7 +24,7 @@ FREE_TEXT = ("checkpoint", "video", "text", "support", "support_text", "object",
 def main() -> None:
     """Entry point of the console script."""
     sys.argv[1:] = quote_values(sys.argv[1:], FREE_TEXT)
-    hydra_command("predict", predict, has_groups=False)
+    hydra_command("predict", predict, explained=True, has_run_folder=False)
 
 
 def predict(config: DictConfig) -> None:
