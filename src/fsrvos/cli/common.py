@@ -106,6 +106,7 @@ def speak_plainly() -> None:
         "isinstance.treespec",
         "The .+dataloader. does not have many workers",
         "Found .+ in eval mode",
+        "You defined a .validation_step. but have no .val_dataloader",  # fsrvos-adapt scores by itself
     ):
         warnings.filterwarnings("ignore", message=f".*{noise}")
 
