@@ -42,7 +42,7 @@ def main() -> None:
             (place / "demo").symlink_to(arguments.checkpoint.resolve(strict=True))
             notebook = execute(path, Path(folder))
         show_on_top(notebook)
-        text = nbformat.writes(notebook)
+        text = nbformat.writes(notebook) + "\n"
         replace_file(path, lambda file, text=text: file.write(text.encode()))
         print(f"{path.name}: {time.perf_counter() - started:.0f} s, {len(text) / 1000:.0f} kB")
 
@@ -68,6 +68,7 @@ def execute(path: Path, folder: Path, **environment: str) -> NotebookNode:
         kernel_name="python3",
         resources={"metadata": {"path": str(folder)}},
         record_timing=False,
+        coalesce_streams=True,  # else it depends on the moment how printed lines are grouped
     )
     client.create_kernel_manager()
     # No kernel that is installed somewhere: that of the Python that runs this.
