@@ -28,7 +28,7 @@ class AnnotatedVideo:
     """
 
     def __init__(self, path: Path | None, video: Video, phrases: Sequence[str]) -> None:
-        self.phrases = list(phrases)
+        self.phrases = [" ".join(phrase.split()) for phrase in phrases]
         self.colours = [COLOURS[number % len(COLOURS)] for number in range(len(phrases))]
         self._font = ImageFont.load_default(max(11, round(min(video.size) / 24)))
         self._writer = None if path is None else VideoWriter(path, video.size, video.rate)

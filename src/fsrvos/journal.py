@@ -17,6 +17,7 @@ class Journal:
         path: The file. Its first line says what the entries belong to.
         header: What they belong to.
         resume: Go on with the entries that are there; else the file starts anew.
+        multiple: Go on only after a multiple of so many entries; what follows is forgotten.
 
     Attributes:
         path: The file.
@@ -27,13 +28,15 @@ class Journal:
         UserError: Nothing to go on with, or entries that belong to something else.
     """
 
-    def __init__(self, path: Path, header: dict[str, Any], *, resume: bool = False) -> None:
+    def __init__(
+        self, path: Path, header: dict[str, Any], *, resume: bool = False, multiple: int = 1
+    ) -> None:
         self.path = path
         self.count = 0
         self.last: dict[str, Any] | None = None
         self._size = 0
         if resume:
-            self._take_up(header)
+            self._take_up(header, multiple)
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
         # No buffer: it would be written once more when the file is closed, also to a disk that is full.
@@ -76,12 +79,13 @@ class Journal:
             raise
         self._size = self._file.tell()
 
-    def _take_up(self, header: dict[str, Any]) -> None:
-        """Counts the whole lines."""
+    def _take_up(self, header: dict[str, Any], multiple: int) -> None:
+        """Counts the whole lines, up to the last multiple."""
         if not self.path.is_file():
             raise UserError(
                 f"{self.path.parent}: nothing to go on with; leave resume=true away for a fresh start"
             )
+        position = 0
         with self.path.open("rb") as lines:
             for number, line in enumerate(lines):
                 try:
@@ -90,13 +94,14 @@ class Journal:
                     content = None
                 if content is None:
                     break
-                self._size += len(line)
+                position += len(line)
                 if number == 0:
                     self._check(header, content)
-                else:
-                    self.count, self.last = number, content
+                    self._size = position
+                elif number % multiple == 0:
+                    self.count, self.last, self._size = number, content, position
         if self._size == 0:
-            raise UserError(f"{self.path}: damaged; leave resume=true away for a fresh start")
+            raise UserError(f"{self.path}: damaged; say overwrite=true for a fresh start")
 
     def _check(self, header: dict[str, Any], found: dict[str, Any]) -> None:
         header = json.loads(json.dumps(header))

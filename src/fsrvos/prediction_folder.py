@@ -1,9 +1,4 @@
-"""A folder of predictions, written while they are made.
-
-    OUT/masks/1_the_brown_dog/FRAME.png   palette PNG, 1 is the object
-    OUT/predictions.json                  the same as COCO RLE, with boxes and scores
-    OUT/overlay.mp4                       the video with masks and phrases on it
-    OUT/scores.png                        the score over time
+"""A folder of predictions, written while they are made (``prediction_layout`` says what it holds).
 
 Frames are written as they come, everything else at the end: also at an early one, after a stop signal. What there is
 then is whole. A journal, ``OUT/.progress.jsonl``, remains until all frames are done; one can go on from it.
@@ -12,7 +7,6 @@ then is whole. A journal, ``OUT/.progress.jsonl``, remains until all frames are 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -25,14 +19,20 @@ from fsrvos.disk import told_by_disk
 from fsrvos.errors import UserError
 from fsrvos.journal import Journal
 from fsrvos.pictures import save_masks
+from fsrvos.prediction_layout import (
+    CURVE,
+    JOURNAL,
+    MASKS,
+    OVERLAY,
+    PREDICTIONS,
+    make_room,
+    remove_if_empty,
+    slug,
+)
 from fsrvos.report import replace_file
 from fsrvos.rle import box_of, decode_mask, encode_mask
 from fsrvos.score_curve import save_score_curve
 from fsrvos.video import Frame, Video
-
-JOURNAL, PREDICTIONS, OVERLAY, CURVE, MASKS = (
-    ".progress.jsonl", "predictions.json", "overlay.mp4", "scores.png", "masks",
-)  # fmt: skip
 
 
 class PredictionFolder:
@@ -45,6 +45,8 @@ class PredictionFolder:
         overlay: Whether the overlay is drawn.
         resume: Go on where the folder stands.
         overwrite: Replace what it holds.
+        window: Frames that the network gets at once: it is gone on at the border of a window, so that the windows are
+            those of a call that was not stopped.
         made_with: What else must be the same to go on: network, support, settings.
 
     Attributes:
@@ -66,6 +68,7 @@ class PredictionFolder:
         overlay: bool = True,
         resume: bool = False,
         overwrite: bool = False,
+        window: int = 1,
         made_with: dict[str, Any] | None = None,
     ) -> None:
         self.folder = Path(folder)
@@ -75,12 +78,17 @@ class PredictionFolder:
         self._places = [self.folder / MASKS / slug(number, p) for number, p in enumerate(phrases, start=1)]
         if resume and overwrite:
             raise UserError("resume=true and overwrite=true exclude each other")
-        if not resume:
-            self._check_empty(overwrite)
-        header = {"video": video.name, "size": list(video.size), "phrases": self.phrases, **(made_with or {})}
+        header = {
+            "video": video.name, "size": list(video.size), "frames": video.count, "rate": video.rate,
+            "phrases": self.phrases, "overlay": overlay, **(made_with or {}),
+        }  # fmt: skip
         with told_by_disk(self.folder):
-            self._journal = Journal(self.folder / JOURNAL, header, resume=resume)
+            if not resume:
+                make_room(self.folder, overwrite=overwrite)
+            self._journal = Journal(self.folder / JOURNAL, header, resume=resume, multiple=window)
         self._drawn = AnnotatedVideo(self.folder / OVERLAY, video, phrases) if overlay else None
+        self._drawn_frames = 0
+        self._unfinished: list[Path] = []  # masks of a frame that is not in the journal yet
 
     @property
     def done(self) -> int:
@@ -96,8 +104,22 @@ class PredictionFolder:
     def __enter__(self) -> Self:
         if self._drawn is not None:
             self._drawn.__enter__()
-            self._draw_again()
         return self
+
+    def draw_again(self) -> Iterator[int]:
+        """Draws the frames that are done already, since an mp4 cannot be continued; comes before ``write``.
+
+        Yields:
+            How many are drawn.
+        """
+        if self._drawn is None or not self.done:
+            return
+        for frame, entry in zip(self.video.frames(), self._journal.entries(), strict=False):
+            things = entry["objects"]
+            masks = [decode_mask(thing["rle"], self.video.size) for thing in things]
+            self._drawn.write(frame.pixels, frame.time, masks, [thing["score"] for thing in things])
+            self._drawn_frames += 1
+            yield self._drawn_frames
 
     def write(
         self,
@@ -112,11 +134,12 @@ class PredictionFolder:
 
         Raises:
             UserError: The disk is full or cannot be written.
-            ValueError: Not the frame that comes next.
+            ValueError: Not the frame that comes next, or those before it are not drawn again.
         """
-        if index != self.done:
-            raise ValueError(f"frame {self.done} comes next, got {index}")
+        if index != self.done or (self._drawn is not None and self._drawn_frames != index):
+            raise ValueError(f"frame {self.done} comes next, {self._drawn_frames} are drawn, got {index}")
         with told_by_disk(self.folder):
+            self._unfinished = [place / f"{name}.png" for place in self._places]
             for place, mask in zip(self._places, masks, strict=True):
                 save_masks(mask[None], place, [name])
             objects = [
@@ -126,7 +149,9 @@ class PredictionFolder:
             if self._drawn is not None:
                 assert pixels is not None
                 self._drawn.write(pixels, time, masks, scores)
+                self._drawn_frames += 1
             self._journal.append([{"name": name, "time": round(time, 6), "objects": objects}])
+            self._unfinished = []
 
     def write_window(self, frames: Sequence[Frame], masks: np.ndarray, scores: np.ndarray) -> None:
         """Adds T frames with masks (P, T, H, W) and scores (P, T)."""
@@ -140,10 +165,16 @@ class PredictionFolder:
     ) -> None:
         try:
             with told_by_disk(self.folder):
+                for mask in self._unfinished:
+                    mask.unlink(missing_ok=True)
                 worth_keeping = self.done > 0 and not _of_disk(error)
-                if self._drawn is not None:
-                    what = (None, None, None) if worth_keeping else (kind or UserError, error, trace)
-                    self._drawn.__exit__(*what)
+                if (
+                    self._drawn is not None
+                ):  # one that was not drawn again whole does not replace the earlier one
+                    whole = worth_keeping and self._drawn_frames == self.done
+                    self._drawn.__exit__(
+                        *((None, None, None) if whole else (kind or UserError, error, trace))
+                    )
                 if worth_keeping:
                     self._finish()
         finally:
@@ -151,7 +182,8 @@ class PredictionFolder:
         if (self.complete and error is None) or self.done == 0:
             self._journal.path.unlink(missing_ok=True)
         if self.done == 0:
-            _remove_if_empty(self.folder)
+            for folder in (*self._places, self.folder / MASKS, self.folder):
+                remove_if_empty(folder)
 
     def _finish(self) -> None:
         replace_file(self.folder / PREDICTIONS, self._write_predictions)
@@ -195,43 +227,6 @@ class PredictionFolder:
             "segmentations": (thing["rle"] for thing in things()),
         }
 
-    def _draw_again(self) -> None:
-        """An mp4 cannot be continued: the frames that are done are drawn from the journal."""
-        if not self.done:
-            return
-        assert self._drawn is not None
-        for frame, entry in zip(self.video.frames(), self._journal.entries(), strict=False):
-            things = entry["objects"]
-            masks = [decode_mask(thing["rle"], self.video.size) for thing in things]
-            self._drawn.write(frame.pixels, frame.time, masks, [thing["score"] for thing in things])
-
-    def _check_empty(self, overwrite: bool) -> None:
-        ours = [self.folder / name for name in (JOURNAL, PREDICTIONS, MASKS)]
-        if not any(path.exists() for path in ours):
-            return
-        if not overwrite:
-            more = ", resume=true to go on" if ours[0].exists() else ""
-            raise UserError(
-                f"{self.folder} holds predictions already; give another folder{more}, or overwrite=true"
-            )
-        for path in sorted((self.folder / MASKS).glob("*/*.png")):
-            path.unlink()
-        for path in (self.folder / MASKS).glob("*"):
-            _remove_if_empty(path)
-        for name in (PREDICTIONS, OVERLAY, CURVE):
-            (self.folder / name).unlink(missing_ok=True)
-
-
-def slug(number: int, phrase: str) -> str:
-    """Name of the folder of a phrase's masks, such as ``1_the_brown_dog``."""
-    words = re.sub(r"\W+", "_", phrase.lower()).strip("_")
-    return f"{number}_{words[:40].rstrip('_')}"
-
 
 def _of_disk(error: BaseException | None) -> bool:
     return isinstance(error, UserError) and isinstance(error.__cause__, OSError)
-
-
-def _remove_if_empty(folder: Path) -> None:
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()

@@ -32,6 +32,7 @@ from fsrvos.video_masks import VideoMasks
 from fsrvos.weights import load_model, read_weights
 
 JUMP_COST = 1.0
+WEIGHTS = (".ckpt", ".pth", ".pt", ".bin", ".safetensors")
 SUPPORT_FRAMES = 8
 
 
@@ -63,7 +64,8 @@ class Predictor:
 
     Attributes:
         model: The network, in evaluation mode.
-        settings: As given; windows of the ablations, which add support frame by frame, shrink to their support.
+        settings: As given.
+        source: The file of weights, where the network came from one.
     """
 
     def __init__(
@@ -74,13 +76,12 @@ class Predictor:
         device: str | torch.device = "cpu",
         jump_cost: float = JUMP_COST,
     ) -> None:
-        if torch.device(device).type == "cuda" and not torch.cuda.is_available():
-            raise UserError(f"device={device}, but there is no CUDA device here; say device=cpu")
-        if not jump_cost >= 0:
-            raise UserError(f"jump_cost must be at least 0, got {jump_cost}")
-        self.model = model.to(device).eval()
+        self.device = checked_device(device)
+        if not isinstance(jump_cost, int | float) or not 0 <= jump_cost < float("inf"):
+            raise UserError(f"jump_cost must be a number of at least 0, got {jump_cost!r}")
+        self.model = model.to(self.device).eval()
         self.settings = settings or Settings()
-        self.device = torch.device(device)
+        self.source: Path | None = None
         self.jump_cost = jump_cost
         self._told: set[str] = set()
 
@@ -105,9 +106,12 @@ class Predictor:
         Raises:
             UserError: No such file, folder or repository; one that holds no network.
         """
-        weights = read_weights(source if Path(source).exists() else fetched(source))
+        device = checked_device(device)
+        weights = read_weights(source if Path(source).exists() or is_path(source) else fetched(source))
         chosen = settings_of(weights.file).changed(**settings)
-        return cls(load_model(weights), chosen, device=device, jump_cost=jump_cost)
+        predictor = cls(load_model(weights), chosen, device=device, jump_cost=jump_cost)
+        predictor.source = weights.file
+        return predictor
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes the network with its settings; ``from_pretrained`` reads both again."""
@@ -150,8 +154,8 @@ class Predictor:
             clip.expression = clip.expression.strip() or fallback_phrase.strip()
         if not all(clip.expression for clip in clips):
             raise UserError(f"the support {_named(source)} has no phrase; say what its object is called")
-        if frames < 1:
-            raise UserError(f"a support needs at least 1 frame of each clip, got frames={frames}")
+        if not isinstance(frames, int) or frames < 1:
+            raise UserError(f"a support needs at least 1 frame of each clip, got frames={frames!r}")
         clips = [thinned(clip, frames) for clip in clips]
         return SupportSet(clips, self._encoded(clips) if self.model.uses_support else None)
 
@@ -214,16 +218,14 @@ class Predictor:
         check_phrases(phrases)
         encoded = self._shown(support)
         size = resized_size(*video.size, self.settings.short_side, self.settings.longest)
-        window = self.settings.window
-        if support is not None and self.model.adds_frame_by_frame:
-            window = min(window, *(len(clip.frames) for clip in support.clips))
-        frames = video.frames(start)
+        window, frames = self.window(support), video.frames(start)
         before: list[Tensor | None] = [None] * len(phrases)
         if previous is not None:
             before = [torch.from_numpy(mask) for mask in previous]
         while taken := list(islice(frames, window)):
             pixels = torch.from_numpy(np.stack([frame.pixels for frame in taken])).permute(0, 3, 1, 2)
-            clips = [self._clip(resize_frames(pixels, size), phrase) for phrase in phrases]
+            shown = normalised(resize_frames(pixels, size))
+            clips = [self._clip(shown, phrase) for phrase in phrases]
             with torch.no_grad():
                 maps = self.model.backbone(clips[0].frames)
                 answers = [
@@ -233,6 +235,12 @@ class Predictor:
             before = [masks[-1] for masks, _ in answers]
             masks, scores = (torch.stack(parts).numpy() for parts in zip(*answers, strict=True))
             yield SegmentedWindow(taken, masks, scores)
+
+    def window(self, support: SupportSet | None) -> int:
+        """Frames at once: the ablations, which add support frame by frame, take no more than that has."""
+        if support is None or not self.model.adds_frame_by_frame:
+            return self.settings.window
+        return min(self.settings.window, *(len(clip.frames) for clip in support.clips))
 
     def _answer(
         self, clip: Clip, support: Any, maps: list[Tensor], previous: Tensor | None, size: tuple[int, int]
@@ -253,8 +261,8 @@ class Predictor:
         masks = [(enlarged(cells[None], size)[0] > 0).cpu() for cells in chosen]
         return torch.stack(masks), scores[frames, path].cpu()
 
-    def _clip(self, pixels: Tensor, phrase: str) -> Clip:
-        return collate_clip(normalised(pixels), captions.plain(phrase), self._multiple).to(self.device)
+    def _clip(self, frames: Tensor, phrase: str) -> Clip:
+        return collate_clip(frames, captions.plain(phrase), self._multiple).to(self.device)
 
     @property
     def _multiple(self) -> int:
@@ -309,6 +317,27 @@ def check_phrases(phrases: Sequence[str]) -> None:
         raise UserError(
             'the phrase is empty; say what to segment, such as "the brown dog on the left", or a list of such'
         )
+
+
+def checked_device(device: str | torch.device) -> torch.device:
+    """The device of a name.
+
+    Raises:
+        UserError: There is no such device.
+    """
+    try:
+        checked = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise UserError(f"device must be cpu or cuda, got {device!r}") from error
+    if checked.type == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"device={device}, but there is no CUDA device here; say device=cpu")
+    return checked
+
+
+def is_path(source: str | Path) -> bool:
+    """Whether a name means a place on this disk, there or not, and no repository of the hub."""
+    path = Path(source)
+    return path.suffix in WEIGHTS or path.is_absolute() or (len(path.parts) > 1 and path.parent.is_dir())
 
 
 def _named(source: Any) -> str:

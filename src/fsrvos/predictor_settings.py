@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from fsrvos.checkpoints import LAST
 from fsrvos.errors import UserError
 from fsrvos.report import replace_file
 
@@ -45,8 +46,14 @@ class Settings:
         return self.max_long_side or round(self.short_side * WIDEST)
 
     def changed(self, **options: int | None) -> Settings:
-        """The same with some of them replaced; None leaves one as it is."""
-        return replace(self, **{key: value for key, value in options.items() if value is not None})
+        """The same with some of them replaced; None leaves one as it is.
+
+        A new short side comes with a longest side of its own, unless one is given.
+        """
+        given: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
+        if "short_side" in given:
+            given.setdefault("max_long_side", None)
+        return replace(self, **given)
 
     def save(self, folder: Path) -> None:
         """Writes predictor.json beside saved weights."""
@@ -72,14 +79,16 @@ def settings_of(weights: Path) -> Settings:
                 f"{saved}: must hold short_side, max_long_side and window as whole numbers ({error})"
             ) from error
     config = weights.parent.parent / "config.yaml"
-    if not config.is_file():
+    if weights.parent.name != LAST.parent.name or not config.is_file():
         return Settings()
     return _of_run(OmegaConf.to_container(OmegaConf.load(config)))
 
 
 def _of_run(config: Any) -> Settings:
     """What a run tested with; where that was the size on disk, the largest that it trained with."""
-    data = config.get("data", {}) if isinstance(config, dict) else {}
+    data = config.get("data") if isinstance(config, dict) else None
+    if not isinstance(data, dict):
+        return Settings()
     test, train = data.get("test_transform") or {}, data.get("train_transform") or {}
     window = data.get("window", Settings.window)
     if test.get("short_side"):

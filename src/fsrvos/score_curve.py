@@ -28,7 +28,9 @@ def save_score_curve(
     axes = figure.subplots()
     for number, (phrase, row) in enumerate(zip(phrases, np.asarray(scores), strict=True)):
         colour = np.array(COLOURS[number % len(COLOURS)]) / 255
-        axes.plot(times, row, color=colour, label=phrase, marker="." if len(times) < 60 else None)
+        # To matplotlib a dollar begins a formula, and an underscore hides a label.
+        label = " ".join(phrase.split()).replace("$", r"\$")
+        axes.plot(times, row, color=colour, label=f" {label}", marker="." if len(times) < 60 else None)
     axes.set(xlabel="seconds", ylabel="score", ylim=(0, 1.02))
     axes.grid(alpha=0.3)
     figure.legend(loc="outside upper left", frameon=False, ncols=1)

@@ -102,7 +102,12 @@ class VideoMasks:
                 )
 
     def picture(self, frame: int) -> np.ndarray:
-        """One frame with the mask and the phrase on it: (H, W, 3) uint8; the video is read up to there."""
+        """One frame with the mask and the phrase on it: (H, W, 3) uint8; the video is read up to there.
+
+        Raises:
+            IndexError: No such frame; -1 is the last.
+        """
+        frame = range(len(self))[frame]
         drawn = AnnotatedVideo(None, self.video, [self.phrase])
         pixels = next(self.video.frames(frame)).pixels
         return drawn.picture(pixels, [self.mask(frame)], [float(self.scores[frame])])

@@ -14,7 +14,7 @@ from PIL import Image
 from tiny import tiny_model
 
 from fsrvos.cli import predict as command
-from fsrvos.prediction_folder import JOURNAL
+from fsrvos.prediction_layout import JOURNAL
 from fsrvos.predictor import Predictor
 from fsrvos.predictor_settings import Settings
 from fsrvos.video import VideoWriter, open_video
@@ -99,6 +99,9 @@ def test_the_command_says_what_the_library_says(call, place, tmp_path):
     png = "masks/1_the_dog/00003.png"
     assert (tmp_path / "saved" / png).read_bytes() == (tmp_path / "out" / png).read_bytes()
     answers[0].overlay(tmp_path / "alone.mp4")
+    assert np.array_equal(answers[0].picture(-1), answers[0].picture(9))
+    with pytest.raises(IndexError):
+        answers[0].picture(10)
     assert len(list(open_video(tmp_path / "alone.mp4").frames())) == 10
     assert answers[0].picture(3).shape == (*SIZE, 3)
 
@@ -140,8 +143,9 @@ def test_a_stop_signal_leaves_whole_files_and_resume_gives_the_same(call, place,
     short.mkdir()
     for index, frame in zip(range(done + 6), open_video(long).frames(), strict=False):
         Image.fromarray(frame.pixels).save(short / f"{index:05d}.png")
-    journal = (out / JOURNAL).read_text().replace('"video":"long"', '"video":"short"', 1)
-    (out / JOURNAL).write_text(journal)
+    header, *lines = (out / JOURNAL).read_text().splitlines(keepends=True)
+    header = {**json.loads(header), "video": "short", "file": str(short), "frames": done + 6, "rate": 10.0}
+    (out / JOURNAL).write_text(json.dumps(header) + "\n" + "".join(lines))
     resumed = call(f"video={short}", *arguments[1:], "resume=true")
     whole = call(f"video={short}", *arguments[1:3], f"out={tmp_path / 'whole'}", "overlay=false")
     assert (resumed.code, whole.code) == (0, 0)
@@ -255,7 +259,14 @@ def test_a_video_that_is_cut_off_keeps_what_came_before(call, place, tmp_path):
         (["video=park.mp4", "text=[a dog,'']", "out=o"], "phrase is empty"),
         (["video=park.mp4", "text=a dog", "out=o", "checkpoint=nowhere/at/all"], "nowhere/at/all"),
         (["video=park.mp4", "text=a dog", "out=o", "device=cuda"], "device=cuda"),
+        (["video=park.mp4", "text=a dog", "out=o", "device=gpu"], "device must be"),
         (["video=park.mp4", "text=a dog", "out=o", "window=0"], "window must be"),
+        (["video=park.mp4", "text=a dog", "out=o", "rate=abc"], "rate must be"),
+        (["video=frames", "text=a dog", "out=o", "rate=200000"], "rate must be"),
+        (["video=park.mp4", "text=a dog", "out=o", "jump_cost=null"], "jump_cost must be"),
+        (["video=park.mp4", "text=a dog", "out=o", "support_frames=1.5"], "support_frames must be"),
+        (["video=frames", "text=a dog", "out=frames"], "out=frames is what is read"),
+        (["video=park.mp4", "text=a dog", "out=dogs", "support=[dogs]"], "out=dogs is what is read"),
         (["video=park.mp4", "text=a dog", "out=o", "resume=true"], "nothing to go on with"),
         (["video=park.mp4", "text=a dog", "out=park.gif"], "park.gif"),
         (["video=park.mp4", "text=a dog", "out=o", "phrase=x"], "phrase"),

@@ -10,7 +10,8 @@ from PIL import Image
 
 from fsrvos.engine.predictions import Predictions
 from fsrvos.errors import UserError
-from fsrvos.prediction_folder import JOURNAL, PredictionFolder, slug
+from fsrvos.prediction_folder import PredictionFolder
+from fsrvos.prediction_layout import JOURNAL, slug
 from fsrvos.rle import decode_mask
 from fsrvos.structures import ClipSpec, EpisodeSpec
 from fsrvos.video import open_video
@@ -35,6 +36,7 @@ SCORES = np.linspace(0.05, 0.95, 2 * T).reshape(2, T)
 
 
 def write(folder, video, masks, start=0, stop=T):
+    assert list(folder.draw_again()) in ([], list(range(1, start + 1)))
     for frame in video.frames(start):
         if frame.index == stop:
             return
@@ -195,6 +197,84 @@ def test_what_is_there_is_not_lost(tmp_path, video, masks):
     assert [path.name for path in (out / "masks").iterdir()] == [slug(1, PHRASES[0])]
 
 
+@pytest.mark.parametrize("name", ["masks/dog/a.png", "scores.png", "overlay.mp4", "predictions.json"])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_files_of_the_user_under_our_names_are_never_touched(tmp_path, video, name, overwrite):
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_bytes(b"mine")
+    with pytest.raises(UserError, match="not from fsrvos-predict"):
+        PredictionFolder(tmp_path, video, PHRASES, overwrite=overwrite)
+    assert contents(tmp_path) == {name: b"mine"}
+
+
+def test_overwrite_removes_only_what_the_record_names(tmp_path, video, masks):
+    with PredictionFolder(tmp_path, video, PHRASES) as folder:
+        write(folder, video, masks)
+    mine = tmp_path / "masks" / slug(1, PHRASES[0]) / "extra.png"
+    mine.write_bytes(b"mine")
+    record = json.loads((tmp_path / "predictions.json").read_text())
+    outside = tmp_path.parent / "precious.png"
+    outside.write_bytes(b"precious")
+    record[0]["frames"].append("../../../precious")
+    (tmp_path / "predictions.json").write_text(json.dumps(record))
+    with PredictionFolder(tmp_path, video, ["new"], overwrite=True) as folder:
+        folder.write(0, "00000", 0.0, np.zeros((H, W, 3), np.uint8), [masks[0, 0]], [0.5])
+    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png")}
+    assert left == {f"masks/{slug(1, PHRASES[0])}/extra.png", "masks/1_new/00000.png", "scores.png"}
+    assert outside.read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize("changed", ["rate", "count", "overlay", "made_with"])
+def test_another_video_or_setting_is_not_gone_on_with(tmp_path, video, masks, changed):
+    with PredictionFolder(tmp_path, video, PHRASES, overlay=False, made_with={"weights": "a"}) as folder:
+        write(folder, video, masks, stop=3)
+    if changed in ("rate", "count"):
+        setattr(video, changed, 77)
+    with pytest.raises(UserError, match="was begun with"):
+        PredictionFolder(
+            tmp_path, video, PHRASES, resume=True, overlay=changed == "overlay",
+            made_with={"weights": "b" if changed == "made_with" else "a"},
+        )  # fmt: skip
+
+
+def test_going_on_is_at_the_border_of_a_window(tmp_path, video, masks):
+    """After a crash within a window it is done again whole, as in a call that did not stop."""
+    with PredictionFolder(tmp_path, video, PHRASES, window=3) as folder:
+        write(folder, video, masks, stop=5)
+    with PredictionFolder(tmp_path, video, PHRASES, window=3, resume=True) as folder:
+        assert folder.done == 3
+        assert np.array_equal(folder.last_masks(), masks[:, 2])
+        write(folder, video, masks, start=3)
+    assert len(json.loads((tmp_path / "predictions.json").read_text())[0]["frames"]) == T
+
+
+def test_a_failure_in_the_first_frame_leaves_nothing(tmp_path, video, masks, monkeypatch):
+    folder = PredictionFolder(tmp_path / "out", video, PHRASES)
+    monkeypatch.setattr(folder._journal, "append", lambda _: (_ for _ in ()).throw(OSError(28, "full")))
+    with pytest.raises(UserError, match="full"), folder:
+        write(folder, video, masks)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_stop_while_frames_are_drawn_again_keeps_the_earlier_overlay(tmp_path, video, masks):
+    with PredictionFolder(tmp_path, video, PHRASES) as folder:
+        write(folder, video, masks, stop=4)
+    before = (tmp_path / "overlay.mp4").read_bytes()
+    with PredictionFolder(tmp_path, video, PHRASES, resume=True) as folder:
+        assert next(folder.draw_again()) == 1
+    assert (tmp_path / "overlay.mp4").read_bytes() == before
+    assert not list(tmp_path.glob(".*.part"))
+    with PredictionFolder(tmp_path, video, PHRASES, resume=True) as folder:
+        with pytest.raises(ValueError, match="0 are drawn"):
+            folder.write(4, "00004", 0.4, None, list(masks[:, 4]), [0.5, 0.5])
+
+
+def test_phrases_may_have_lines_and_signs(tmp_path, video, masks):
+    with PredictionFolder(tmp_path, video, ["a\nb", "_under $x$ and $"]) as folder:
+        write(folder, video, masks)
+    assert len(list(open_video(tmp_path / "overlay.mp4").frames())) == T
+
+
 def test_a_file_in_the_place_of_the_folder_is_told(tmp_path, video):
     (tmp_path / "out").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
@@ -211,5 +291,5 @@ def test_folders_of_phrases_are_plain_names(phrase):
 
 def test_frames_come_in_order(tmp_path, video, masks):
     with PredictionFolder(tmp_path / "out", video, PHRASES, overlay=False) as folder:
-        with pytest.raises(ValueError, match="frame 0 comes next, got 3"):
+        with pytest.raises(ValueError, match="frame 0 comes next"):
             folder.write(3, "00003", 0.3, None, list(masks[:, 3]), [0.5, 0.5])

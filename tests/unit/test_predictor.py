@@ -188,8 +188,13 @@ def test_an_empty_phrase_is_told(phrase):
         (lambda p: p.support(annotated(), "a dax", frames=0), "frames=0"),
         (lambda p: p.segment(pixels(2), "a dax", support="dogs/"), "what Predictor.support returns"),
         (lambda p: Predictor(p.model, device="cuda"), "device=cuda"),
+        (lambda p: Predictor(p.model, device="gpu"), "device must be"),
+        (lambda p: Predictor(p.model, jump_cost=None), "jump_cost"),
+        (lambda p: p.support(annotated(), "a dax", frames=None), "frames=None"),
+        (lambda p: Predictor.from_pretrained("nowhere.ckpt"), "does not exist"),
+        (lambda p: Predictor.from_pretrained("tests/nowhere"), "does not exist"),
         (lambda p: Predictor(p.model, jump_cost=-1), "jump_cost"),
-        (lambda p: Predictor.from_pretrained("/no/such/place at all"), "no folder"),
+        (lambda p: Predictor.from_pretrained("/no/such/place"), "does not exist"),
     ],
 )
 def test_mistakes_are_told_in_one_line(call, words, monkeypatch):
@@ -217,6 +222,11 @@ def test_a_saved_predictor_comes_back_with_its_settings(tmp_path):
     assert np.array_equal(*answers)
 
 
+def test_what_is_no_hub_id_either_is_told():
+    with pytest.raises(UserError, match="is no folder, and could not be had from the hub"):
+        Predictor.from_pretrained("no such thing")
+
+
 def test_a_hub_id_is_fetched_once_for_network_and_settings(tmp_path, monkeypatch):
     make().save_pretrained(tmp_path / "snapshot")
     asked = []
@@ -242,6 +252,19 @@ def test_settings_are_those_of_the_run(tmp_path, data, expected):
 
 def test_weights_from_elsewhere_have_the_published_settings(tmp_path):
     assert settings_of(tmp_path / "deep" / "r50.pth") == Settings(360, 640, 10)
+    (tmp_path / "config.yaml").write_text("data: {window: 3}")  # of something else
+    assert settings_of(tmp_path / "weights" / "r50.pth") == Settings(360, 640, 10)
+
+
+def test_a_config_that_is_no_run_s_says_nothing(tmp_path):
+    (tmp_path / "config.yaml").write_text("data: coco.yaml")
+    assert settings_of(tmp_path / "checkpoints" / "last.ckpt") == Settings()
+
+
+def test_a_new_short_side_has_a_longest_side_of_its_own():
+    assert Settings(360, 640, 10).changed(short_side=720).longest == 1280
+    assert Settings(360, 640, 10).changed(short_side=720, max_long_side=800).longest == 800
+    assert Settings(360, 640, 10).changed(window=3) == Settings(360, 640, 3)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from fsrvos.cli.common import build, hydra_command, run_folder
 from fsrvos.cli.free_text import quote_values
 from fsrvos.cli.progress import progress_bar
+from fsrvos.cli.values import check_numbers
 from fsrvos.data.folders import folder_beside
 from fsrvos.data.held_back import OwnClip, check_clips, hold_back
 from fsrvos.data.own_episodes import OwnEpisodes
@@ -43,12 +44,15 @@ def run(config: DictConfig) -> None:
     """
     if config.checkpoint is None:
         raise UserError("checkpoint is missing; say checkpoint=PATH, a run folder or a file of weights")
+    check_numbers(
+        config,
+        {"steps": 1, "batch_size": 1, "every": 1, "patience": 1, "query_frames": 1, "support_frames": 1, "seed": 0,
+         "held_back": 0.0, "min_gain": 0.0, "within": 0.0, "mix": 0.0},
+    )  # fmt: skip
     out = output_folder(config)
     L.seed_everything(config.seed, workers=True, verbose=False)
     weights = read_weights(config.checkpoint)
-    given = settings_of(weights.file)
-    if config.short_side is not None:
-        given = Settings(config.short_side, None, given.window)
+    given = settings_of(weights.file).changed(short_side=config.short_side)
     model = load_model(weights)
     if model.adds_frame_by_frame:
         raise UserError(
@@ -84,7 +88,7 @@ def adapted(model: CMA, clips: list[OwnClip], config: DictConfig, given: Setting
     return adapt(
         model, episodes, scorer, criterion_for(model, config), build(config.optim),
         partial(build, config.trainer),
-        frozen=list(config.frozen), mix=config.mix, batch_size=config.batch_size,
+        frozen=listed(config.frozen), mix=config.mix, batch_size=config.batch_size,
         every=config.every, patience=config.patience, min_gain=config.min_gain, on_step=told,
     )  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -12,8 +13,10 @@ from fsrvos.cli.common import hydra_command
 from fsrvos.cli.free_text import quote_values
 from fsrvos.cli.progress import progress_bar
 from fsrvos.cli.stopping import Stop, stopping
+from fsrvos.cli.values import check_numbers
 from fsrvos.errors import UserError
-from fsrvos.prediction_folder import OVERLAY, PredictionFolder
+from fsrvos.prediction_folder import PredictionFolder
+from fsrvos.prediction_layout import OVERLAY
 from fsrvos.predictor import Predictor, check_phrases
 from fsrvos.support_set import SupportSet
 from fsrvos.video import Video, open_video
@@ -41,8 +44,10 @@ def predict(config: DictConfig) -> None:
     ):
         if config[key] is None:
             raise UserError(f"{key} is missing; say {key}=VALUE, such as {key}={example}")
+    check_numbers(config, {"rate": 0, "jump_cost": 0, "support_frames": 1})
     phrases = texts(config.text)
     check_phrases(phrases)
+    check_place(config)
     video = open_video(str(config.video), config.rate)
     predictor = Predictor.from_pretrained(
         str(config.checkpoint), device=config.device, jump_cost=config.jump_cost,
@@ -51,13 +56,14 @@ def predict(config: DictConfig) -> None:
     support = read_support(predictor, config, phrases)
     made_with = {
         key: OmegaConf.to_container(config)[key]  # type: ignore[index, call-overload]
-        for key in ("checkpoint", "support", "support_text", "object", "support_frames", "jump_cost")
+        for key in ("support", "support_text", "object", "support_frames", "jump_cost")
     } | vars(predictor.settings)
+    made_with |= {"file": str(Path(config.video).resolve()), "weights": str(predictor.source)}
     with (
         stopping() as stop,
         PredictionFolder(
             str(config.out), video, phrases, overlay=config.overlay, resume=config.resume,
-            overwrite=config.overwrite, made_with=made_with,
+            overwrite=config.overwrite, window=predictor.window(support), made_with=made_with,
         ) as folder,
     ):  # fmt: skip
         started, before = time.perf_counter(), folder.done
@@ -80,6 +86,10 @@ def write_windows(
 ) -> None:
     """Segments what is not in the folder yet, until the end of the video or a stop signal."""
     with progress_bar("segmenting", "frames") as told:
+        for drawn in folder.draw_again():
+            told(drawn, video.count or folder.done)
+            if stop:
+                return
         windows = predictor.stream(video, phrases, support, start=folder.done, previous=folder.last_masks())
         for window in windows:
             folder.write_window(window.frames, window.masks, window.scores)
@@ -104,6 +114,19 @@ def read_support(predictor: Predictor, config: DictConfig, phrases: list[str]) -
     return predictor.support(
         source, said, config.object, frames=config.support_frames, fallback_phrase=phrases[0]
     )
+
+
+def check_place(config: DictConfig) -> None:
+    """Refuses to write into what is read.
+
+    Raises:
+        UserError: ``out`` is the video or the support.
+    """
+    read = [config.video, *(config.support if OmegaConf.is_list(config.support) else [config.support])]
+    out = Path(str(config.out)).resolve()
+    for place in read:
+        if place is not None and Path(str(place)).resolve() == out:
+            raise UserError(f"out={config.out} is what is read; give another folder")
 
 
 def texts(value: Any) -> list[str]:

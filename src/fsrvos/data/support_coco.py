@@ -121,7 +121,7 @@ def _frame(
 
 
 def _still(path: Path, image: dict[str, Any]) -> Still:
-    folders = [path.parent, path.parent / _IMAGES, path.parent.parent / _IMAGES]
+    folders = [path.parent, path.parent / _IMAGES, path.resolve().parent.parent / _IMAGES]
     files = [inside(folder, image.get("file_name"), path, "file_name") for folder in folders]
     found = next((file for file in files if is_file(file)), None)
     if found is None:

@@ -16,6 +16,8 @@ from fsrvos.video.source import DEFAULT_RATE, Video
 from fsrvos.video.stills import is_image_name
 from fsrvos.video.video_file import VideoFile
 
+SLOWEST, FASTEST = 0.001, 1000  # what an mp4 can say
+
 
 def open_video(
     source: str | Path | np.ndarray | torch.Tensor | Sequence[Image.Image | np.ndarray],
@@ -42,8 +44,8 @@ def open_video(
     Raises:
         UserError: One line that names the source, what is wrong and what would be right.
     """
-    if rate is not None and not (0 < rate < float("inf")):
-        raise UserError(f"rate must be a positive number of frames per second, got {rate}")
+    if rate is not None and not (isinstance(rate, int | float) and SLOWEST <= rate <= FASTEST):
+        raise UserError(f"rate must be {SLOWEST:g} to {FASTEST:g} frames per second, got {rate!r}")
     rate = rate or DEFAULT_RATE
     if isinstance(source, np.ndarray):
         return from_array(source, rate)
