@@ -134,3 +134,12 @@ def test_the_predict_command_of_the_wheel(installed, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"clip", "net", "masks"}
     assert (tmp_path / "masks" / "masks" / "1_the_red_one_left" / "2.png").is_file()
     assert "support=null" in call(sys.executable, command, "--help", cwd=tmp_path, env=away(installed))
+
+
+@pytest.mark.parametrize(
+    ("name", "word"), [("fsrvos-adapt", "held_out=[]"), ("fsrvos-app", "host=127.0.0.1")]
+)
+def test_the_help_of_the_wheel(installed, tmp_path, name, word):
+    said = call(sys.executable, installed / "bin" / name, "--help", cwd=tmp_path, env=away(installed))
+    assert word in said
+    assert list(tmp_path.iterdir()) == []
