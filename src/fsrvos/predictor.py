@@ -4,51 +4,30 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from fsrvos.data import captions
-from fsrvos.data.collate import collate_clip, collate_support
-from fsrvos.data.resizing import resize, resize_frames, resized_size
-from fsrvos.data.support_sources import read_support
+from fsrvos.data.resizing import resize_frames, resized_size
 from fsrvos.data.transforms import normalised
 from fsrvos.errors import UserError
 from fsrvos.models.cma import CMA
-from fsrvos.models.continuity import choose_path
-from fsrvos.models.full_size import enlarged, real_cells
+from fsrvos.models.foreground import EncodedSupport
 from fsrvos.models.hub import fetched
+from fsrvos.predictor_checks import check_phrases, checked_cost, checked_device, is_path
 from fsrvos.predictor_settings import Settings, settings_of
-from fsrvos.structures import Clip, SupportClip
-from fsrvos.support_set import SupportSet, thinned
-from fsrvos.video import Frame, Video, open_video
+from fsrvos.support_set import SupportSet, encode_clips, read_clips, thinned
+from fsrvos.video import Video, open_video
 from fsrvos.video_masks import VideoMasks
 from fsrvos.weights import load_model, read_weights
+from fsrvos.windows import SegmentedWindow, segment_window
 
 JUMP_COST = 1.0
-WEIGHTS = (".ckpt", ".pth", ".pt", ".bin", ".safetensors")
 SUPPORT_FRAMES = 8
-
-
-@dataclass
-class SegmentedWindow:
-    """Some consecutive frames of a video, segmented.
-
-    Attributes:
-        frames: The T frames.
-        masks: (P, T, H, W) bool at native size, one for each phrase.
-        scores: (P, T) class probability of the query that answers.
-    """
-
-    frames: list[Frame]
-    masks: np.ndarray
-    scores: np.ndarray
 
 
 class Predictor:
@@ -77,12 +56,10 @@ class Predictor:
         jump_cost: float = JUMP_COST,
     ) -> None:
         self.device = checked_device(device)
-        if not isinstance(jump_cost, int | float) or not 0 <= jump_cost < float("inf"):
-            raise UserError(f"jump_cost must be a number of at least 0, got {jump_cost!r}")
         self.model = model.to(self.device).eval()
         self.settings = settings or Settings()
         self.source: Path | None = None
-        self.jump_cost = jump_cost
+        self.jump_cost = checked_cost(jump_cost)
         self._told: set[str] = set()
 
     @classmethod
@@ -140,24 +117,16 @@ class Predictor:
         Raises:
             UserError: Nothing usable there, several objects and none chosen, or no phrase.
         """
-        if isinstance(phrase, str | None):
-            clips = read_support(source, phrase, object_id)
-        else:
-            if not isinstance(source, list) or len(source) != len(phrase):
-                raise UserError(f"{len(phrase)} phrases of the support need a list of as many sources")
-            clips = [
-                clip
-                for one, its in zip(source, phrase, strict=True)
-                for clip in read_support(one, its, object_id)
-            ]
-        for clip in clips:
-            clip.expression = clip.expression.strip() or fallback_phrase.strip()
-        if not all(clip.expression for clip in clips):
-            raise UserError(f"the support {_named(source)} has no phrase; say what its object is called")
+        every = read_clips(source, phrase, object_id, fallback_phrase)
         if not isinstance(frames, int) or frames < 1:
             raise UserError(f"a support needs at least 1 frame of each clip, got frames={frames!r}")
-        clips = [thinned(clip, frames) for clip in clips]
-        return SupportSet(clips, self._encoded(clips) if self.model.uses_support else None)
+        clips = [thinned(clip, frames) for clip in every]
+        for clip, used in zip(every, clips, strict=True):
+            if used is not clip:
+                has = f"the support {clip.expression!r} has {len(clip.frames)} annotated frames"
+                warnings.warn(f"{has}: {len(used.frames)} of them are used", stacklevel=2)
+        encoded = encode_clips(self.model, clips, self.settings) if self.model.uses_support else None
+        return SupportSet(clips, encoded)
 
     def segment(
         self,
@@ -224,17 +193,12 @@ class Predictor:
             before = [torch.from_numpy(mask) for mask in previous]
         while taken := list(islice(frames, window)):
             pixels = torch.from_numpy(np.stack([frame.pixels for frame in taken])).permute(0, 3, 1, 2)
-            shown = normalised(resize_frames(pixels, size))
-            clips = [self._clip(shown, phrase) for phrase in phrases]
-            with torch.no_grad():
-                maps = self.model.backbone(clips[0].frames)
-                answers = [
-                    self._answer(clip, encoded, maps, mask, video.size)
-                    for clip, mask in zip(clips, before, strict=True)
-                ]
-            before = [masks[-1] for masks, _ in answers]
-            masks, scores = (torch.stack(parts).numpy() for parts in zip(*answers, strict=True))
-            yield SegmentedWindow(taken, masks, scores)
+            masks, scores = segment_window(
+                self.model, normalised(resize_frames(pixels, size)), list(phrases), encoded, before, video.size,
+                self.jump_cost,
+            )  # fmt: skip
+            before = list(masks[:, -1])
+            yield SegmentedWindow(taken, masks.numpy(), scores.numpy())
 
     def window(self, support: SupportSet | None) -> int:
         """Frames at once: the ablations, which add support frame by frame, take no more than that has."""
@@ -242,51 +206,7 @@ class Predictor:
             return self.settings.window
         return min(self.settings.window, *(len(clip.frames) for clip in support.clips))
 
-    def _answer(
-        self, clip: Clip, support: Any, maps: list[Tensor], previous: Tensor | None, size: tuple[int, int]
-    ) -> tuple[Tensor, Tensor]:
-        """Masks (T, H, W) bool at native size, and scores (T,), of one phrase."""
-        prediction = self.model(clip, support, maps)
-        (height, width), scores = clip.sizes[0].tolist(), prediction.logits[0].sigmoid()
-        logits = real_cells(prediction.masks[0], (height, width))
-        if previous is not None:
-            grid = (logits.shape[-2], logits.shape[-1])
-            previous = (F.adaptive_avg_pool2d(previous[None].float(), grid)[0] > 0.5).to(self.device)
-        path = choose_path(
-            scores, logits > 0, previous, self.jump_cost, frame_by_frame=self.model.choose_per_frame
-        )
-        frames = torch.arange(len(path), device=path.device)
-        chosen = logits[frames, path]
-        # Frame by frame, since native frames may be large.
-        masks = [(enlarged(cells[None], size)[0] > 0).cpu() for cells in chosen]
-        return torch.stack(masks), scores[frames, path].cpu()
-
-    def _clip(self, frames: Tensor, phrase: str) -> Clip:
-        return collate_clip(frames, captions.plain(phrase), self._multiple).to(self.device)
-
-    @property
-    def _multiple(self) -> int:
-        """Networks to which padding matters get none, as in evaluation."""
-        return 32 if self.model.pad_support_masks else 1
-
-    def _encoded(self, clips: list[Any]) -> Any:
-        resized = []
-        for clip in clips:
-            height, width = clip.masks.shape[-2:]
-            size = resized_size(height, width, self.settings.short_side, self.settings.longest)
-            frames, masks = resize(clip.frames, clip.masks, size)
-            if not masks.any():
-                raise UserError(
-                    f"the object {clip.expression!r} of the support is too small: nothing is left of it at "
-                    f"{size[1]}x{size[0]}, the size that the network sees; cut the frames around it"
-                )
-            resized.append(SupportClip(normalised(frames), masks, captions.plain(clip.expression)))
-        support = collate_support([resized], self._multiple)
-        assert support is not None  # read_support returns at least one clip
-        with torch.no_grad():
-            return self.model.encode_support(support.to(self.device))
-
-    def _shown(self, support: SupportSet | None) -> Any:
+    def _shown(self, support: SupportSet | None) -> EncodedSupport | None:
         if support is not None and not isinstance(support, SupportSet):
             raise UserError(
                 f"support must be what Predictor.support returns, got {type(support).__name__}; "
@@ -305,40 +225,3 @@ class Predictor:
         if message not in self._told:
             self._told.add(message)
             warnings.warn(message, stacklevel=4)
-
-
-def check_phrases(phrases: Sequence[str]) -> None:
-    """Finds phrases that say nothing.
-
-    Raises:
-        UserError: No phrase, or an empty one.
-    """
-    if not phrases or any(not isinstance(phrase, str) or not captions.plain(phrase) for phrase in phrases):
-        raise UserError(
-            'the phrase is empty; say what to segment, such as "the brown dog on the left", or a list of such'
-        )
-
-
-def checked_device(device: str | torch.device) -> torch.device:
-    """The device of a name.
-
-    Raises:
-        UserError: There is no such device.
-    """
-    try:
-        checked = torch.device(device)
-    except (RuntimeError, TypeError) as error:
-        raise UserError(f"device must be cpu or cuda, got {device!r}") from error
-    if checked.type == "cuda" and not torch.cuda.is_available():
-        raise UserError(f"device={device}, but there is no CUDA device here; say device=cpu")
-    return checked
-
-
-def is_path(source: str | Path) -> bool:
-    """Whether a name means a place on this disk, there or not, and no repository of the hub."""
-    path = Path(source)
-    return path.suffix in WEIGHTS or path.is_absolute() or (len(path.parts) > 1 and path.parent.is_dir())
-
-
-def _named(source: Any) -> str:
-    return str(source) if isinstance(source, str | Path) else "given"

@@ -11,7 +11,8 @@ import numpy as np
 from fsrvos.annotated_video import AnnotatedVideo
 from fsrvos.errors import UserError
 from fsrvos.prediction_folder import PredictionFolder
-from fsrvos.predictor import Predictor, check_phrases
+from fsrvos.predictor import Predictor
+from fsrvos.predictor_checks import check_phrases
 from fsrvos.support_set import SupportSet
 from fsrvos.video import Video
 

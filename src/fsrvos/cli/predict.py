@@ -17,7 +17,8 @@ from fsrvos.cli.values import check_numbers
 from fsrvos.errors import UserError
 from fsrvos.prediction_folder import PredictionFolder
 from fsrvos.prediction_layout import OVERLAY
-from fsrvos.predictor import Predictor, check_phrases
+from fsrvos.predictor import Predictor
+from fsrvos.predictor_checks import check_phrases
 from fsrvos.support_set import SupportSet
 from fsrvos.video import Video, open_video
 

@@ -1,0 +1,57 @@
+"""What users say to a predictor, checked in words of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from fsrvos.data import captions
+from fsrvos.errors import UserError
+
+WEIGHTS = (".ckpt", ".pth", ".pt", ".bin", ".safetensors")
+
+
+def check_phrases(phrases: Sequence[str]) -> None:
+    """Finds phrases that say nothing.
+
+    Raises:
+        UserError: No phrase, or an empty one.
+    """
+    if not phrases or any(not isinstance(phrase, str) or not captions.plain(phrase) for phrase in phrases):
+        raise UserError(
+            'the phrase is empty; say what to segment, such as "the brown dog on the left", or a list of such'
+        )
+
+
+def checked_device(device: str | torch.device) -> torch.device:
+    """The device of a name.
+
+    Raises:
+        UserError: There is no such device.
+    """
+    try:
+        checked = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise UserError(f"device must be cpu or cuda, got {device!r}") from error
+    if checked.type == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"device={device}, but there is no CUDA device here; say device=cpu")
+    return checked
+
+
+def checked_cost(jump_cost: float) -> float:
+    """A cost of jumps.
+
+    Raises:
+        UserError: No number, or a negative one.
+    """
+    if not isinstance(jump_cost, int | float) or not 0 <= jump_cost < float("inf"):
+        raise UserError(f"jump_cost must be a number of at least 0, got {jump_cost!r}")
+    return jump_cost
+
+
+def is_path(source: str | Path) -> bool:
+    """Whether a name means a place on this disk, there or not, and no repository of the hub."""
+    path = Path(source)
+    return path.suffix in WEIGHTS or path.is_absolute() or (len(path.parts) > 1 and path.parent.is_dir())
