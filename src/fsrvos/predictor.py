@@ -37,8 +37,8 @@ class Predictor:
         model: The network.
         settings: Size and number of the frames that it gets.
         device: Where to run.
-        jump_cost: What leaving an object for another from one frame to the next costs, as a sum of scores, and twice
-            that from one window to the next; 0: every frame (or, of a network that chooses once a window, every window)
+        jump_cost: What leaving an object for another from one frame to the next costs, as a sum of scores, also from
+            one window to the next; 0: every frame (or, of a network that chooses once a window, every window)
             decides for itself, as in the published system.
 
     Attributes:

@@ -10,8 +10,6 @@ import torch
 from torch import Tensor
 
 NOWHERE = 1e-6
-# Scores of a window err together, so that its first frame takes more to leave the object of the window before.
-BETWEEN_WINDOWS = 2.0
 
 
 def choose_path(
@@ -31,8 +29,7 @@ def choose_path(
     Args:
         scores: (T, Q) class probabilities.
         masks: (T, Q, h, w) bool.
-        previous: (h, w) bool, the answer in the frame before the window, from which a step costs twice as much; None at
-            the start of a video.
+        previous: (h, w) bool, the answer in the frame before the window; None at the start of a video.
         jump_cost: What a step to quite another object costs, as a sum of scores; 0: every choice is free.
         frame_by_frame: A query may differ from frame to frame; else one answers the whole window.
 
@@ -42,7 +39,7 @@ def choose_path(
     frames = len(scores)
     start = scores.new_zeros(scores.shape[1])
     if previous is not None:
-        start = BETWEEN_WINDOWS * jump_cost * leaving(previous[None, None], masks[:1])[0, 0]
+        start = jump_cost * leaving(previous[None, None], masks[:1])[0, 0]
     if not frame_by_frame:
         return (scores.sum(0) - start).argmax().expand(frames)
     cost = jump_cost * leaving(masks[:-1], masks[1:])
