@@ -271,25 +271,27 @@ def test_a_checkpoint_must_be_named(refused):
     assert "checkpoint is missing" in refused("port=null")
 
 
-@pytest.mark.parametrize("name", ["max_upload_mb", "max_frames", "support_frames", "max_support"])
-@pytest.mark.parametrize("value", ["null", "many", "0", "1.5"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("max_upload_mb", "null"), ("max_frames", "many"), ("support_frames", "0"), ("max_support", "1.5")],
+)
 def test_limits_are_whole_numbers(refused, name, value):
     assert f"{name} must be a whole number of at least 1" in refused(
         "checkpoint=x", "port=null", f"{name}={value}"
     )
 
 
-@pytest.mark.parametrize("value", ["-1", "65536", "http", "1.5", "true"])
+@pytest.mark.parametrize("value", ["-1", "http"])
 def test_ports_are_whole_numbers(refused, value):
     assert "port must be a whole number from 0 to 65535" in refused("checkpoint=x", f"port={value}")
 
 
-@pytest.mark.parametrize("value", ["192.0.2.1", "no.such.host.invalid", "null", "''"])
+@pytest.mark.parametrize("value", ["192.0.2.1", "null"])
 def test_hosts_are_addresses_of_this_machine(refused, value):
     assert "address of this machine" in refused("checkpoint=x", "port=null", f"host={value}")
 
 
-@pytest.mark.parametrize("value", ["gpu", "null", "meta", "cpu:x"])
+@pytest.mark.parametrize("value", ["gpu", "null"])
 def test_devices_are_here(refused, value):
     assert "there is no such device here; say device=cpu" in refused(
         "checkpoint=x", "port=null", f"device={value}"
