@@ -17,6 +17,7 @@ OPACITY = 0.6
 COLOUR = (255, 120, 0)
 # From this alpha on a pixel counts as painted: half of a stroke.
 _PAINTED = round(255 * OPACITY / 2)
+_PRINT = (32, 32)
 
 
 def shown_size(height: int, width: int) -> tuple[int, int]:
@@ -25,17 +26,28 @@ def shown_size(height: int, width: int) -> tuple[int, int]:
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
+def background(frame: np.ndarray) -> np.ndarray:
+    """A frame (H, W, 3) uint8 at the size at which it is painted on."""
+    height, width = shown_size(*frame.shape[:2])
+    return np.asarray(Image.fromarray(frame).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def fingerprint(picture: np.ndarray) -> np.ndarray:
+    """What tells one background (H, W, 3 or 4) uint8 from another, in short: (32, 32, 3) int16."""
+    small = Image.fromarray(np.ascontiguousarray(picture[..., :3])).resize(_PRINT, Image.Resampling.BOX)
+    return np.asarray(small).astype(np.int16)
+
+
 def editor_value(frame: np.ndarray, mask: np.ndarray | None = None) -> dict[str, Any]:
     """A frame (H, W, 3) uint8, and what is painted on it already, (H, W) bool, in the form of gradio's ImageEditor."""
     height, width = shown_size(*frame.shape[:2])
-    background = np.asarray(Image.fromarray(frame).resize((width, height), Image.Resampling.BICUBIC))
     layer = np.zeros((height, width, 4), np.uint8)
     if mask is not None:
         layer[np.asarray(Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST))] = (
             *COLOUR,
             round(255 * OPACITY),
         )
-    return {"background": background, "layers": [layer], "composite": None}
+    return {"background": background(frame), "layers": [layer], "composite": None}
 
 
 def painted_mask(value: dict[str, Any] | None, size: tuple[int, int]) -> np.ndarray | None:

@@ -56,28 +56,29 @@ class Desk:
         """The example, drawn at its first use."""
         return make_example(self.folder / "example", self.limits)
 
-    def take_support(self, painting: Painting, editor: Any, paths: list[str] | None) -> Answer:
+    def take_support(self, painting: Painting, editor: Any, mark: str, paths: list[str] | None) -> Answer:
         """New files of the support, or fewer: the easel."""
-        painting.keep(editor)
+        painting.keep(editor, mark)
         try:
-            painting = painting.with_uploads(paths or [], self.limits)
+            painting.take_uploads(paths or [], self.limits)
         except UserError as error:
             warn(error)
         return self._easel(painting)
 
-    def turn(self, painting: Painting, editor: Any, by: int) -> Answer:
+    def turn(self, painting: Painting, editor: Any, mark: str, by: int) -> Answer:
         """Another frame: the easel."""
-        painting.keep(editor)
+        painting.keep(editor, mark)
         painting.turn(by)
         return self._easel(painting)
 
-    def take_mask(self, painting: Painting, path: str) -> Answer:
-        """A ready mask for the frame on the easel: the easel."""
+    def take_mask(self, painting: Painting, mark: str, path: str) -> Answer:
+        """A ready mask for the frame that the page shows: the easel."""
+        painting.show(mark)
         try:
             painting.put(read_mask(path, painting.size))
         except UserError as error:
             warn(error)
-            return (gr.skip(),) * 6
+            return (gr.skip(),) * 7
         return self._easel(painting)
 
     def take_video(self, path: str | None) -> Any:
@@ -91,17 +92,21 @@ class Desk:
             said = wording.problem(str(error))
         return gr.update(value=said, visible=True)
 
-    def fill_in(self) -> Answer:
+    def fill_in(self, painting: Painting) -> Answer:
         """The example: files, name, phrases, what the video is, and the easel."""
         one = self.example
-        painting = Painting(dict(one.painting.clips), dict(one.painting.masks), one.painting.current)
+        painting.become(one.painting)
         return (
             [str(one.support)], str(one.video), one.name, "\n".join(one.phrases), self.take_video(str(one.video)),
             *self._easel(painting),
         )  # fmt: skip
 
-    def begin(self, request: gr.Request) -> Answer:
-        """Before a run waits its turn: status, results, and both buttons."""
+    def begin(self, painting: Painting, editor: Any, mark: str, request: gr.Request) -> Answer:
+        """Before a run waits its turn: status, results, and both buttons.
+
+        What is painted is kept here: after the wait it could be older than what was painted meanwhile.
+        """
+        painting.keep(editor, mark)
         self._stops.begin(str(request.session_hash))
         return (
             wording.WAITING,
@@ -119,13 +124,12 @@ class Desk:
         return gr.update(interactive=True), gr.update(interactive=False)
 
     def run(
-        self, painting: Painting, editor: Any, name: str, path: str | None, text: str, request: gr.Request
+        self, painting: Painting, name: str, path: str | None, text: str, request: gr.Request
     ) -> Iterator[Answer]:
-        """Segments: status, results, overlay, curve, the support as shown with its part, the archive, painting.
+        """Segments: status, results, overlay, curve, the support as shown with its part, the archive.
 
         The run's folder is gone when the last answer has been taken; gradio serves copies.
         """
-        painting.keep(editor)
         nothing = (gr.skip(),) * 6
         (self.folder / "runs").mkdir(exist_ok=True)
         with TemporaryDirectory(dir=self.folder / "runs") as made:
@@ -143,7 +147,7 @@ class Desk:
                         self.predictor, video, phrases, support, folder / "predictions", stopped
                     ):
                         done = step.done
-                        yield wording.working(step), *nothing, painting
+                        yield wording.working(step), *nothing
             except UserError as error:
                 warn(error)
                 problem = str(error)
@@ -151,9 +155,9 @@ class Desk:
             if done:
                 what = "Stopped after " if stopped() else ""
                 said += wording.outcome(what + wording.seconds(done, time.perf_counter() - started))
-                yield said, *self._results(folder, support, Path(str(path)).stem), painting
+                yield said, *self._results(folder, support, Path(str(path)).stem)
             else:
-                yield said or wording.outcome("Stopped before the first frame."), *nothing, painting
+                yield said or wording.outcome("Stopped before the first frame."), *nothing
 
     def _support(self, painting: Painting, name: str, first_phrase: str) -> SupportSet | None:
         if not self.reads_support:
@@ -174,7 +178,7 @@ class Desk:
         )  # fmt: skip
 
     def _easel(self, painting: Painting) -> Answer:
-        """The painting, its column, what is said of it, the painting tool, and the two buttons that turn pages."""
+        """The painting, its column, what is said of it, the tool with its frame's mark, and the two turning buttons."""
         several = gr.update(visible=len(painting.order) > 1)
         tool = gr.update(value=None)
         if painting.clips:
@@ -182,7 +186,8 @@ class Desk:
             # A canvas of another shape than the picture would show the paint beside its place.
             tool = gr.update(value=painting.easel(), canvas_size=(width, height))
         return (
-            painting, gr.update(visible=bool(painting.clips)), wording.about_painting(painting), tool, several, several,
+            painting, gr.update(visible=bool(painting.clips)), wording.about_painting(painting), tool, painting.mark,
+            several, several,
         )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from fsrvos.app.limits import Limits
 from fsrvos.app.painting import Painting
+from fsrvos.app.uploads import spread
 from fsrvos.data.synthetic.film import Film, shoot
 from fsrvos.video import VideoWriter
 
@@ -50,12 +51,15 @@ def make_example(folder: Path, limits: Limits) -> Example:
     )
     noun = support.scene.cast.categories[0].noun
     clip = _write(folder / f"support_{noun}.mp4", support)
-    painting = Painting().with_uploads([clip], limits)
+    painting = Painting()
+    painting.take_uploads([clip], limits)
     wanted = next(actor.object_id for actor in support.scene.actors if actor.look.category.noun == noun)
-    masks = support.footage.masks == wanted
+    (key,) = painting.clips
+    offered = spread(min(_SUPPORT_FRAMES, limits.max_frames), min(limits.support_frames, limits.max_support))
+    masks = support.footage.masks[offered] == wanted
     largest = np.argsort(-masks.sum(axis=(1, 2)), kind="stable")[:2]
-    painting.masks = {(str(clip), int(number)): masks[number] for number in largest}
-    painting.current = (str(clip), int(largest[0]))
+    painting.masks = {(key, int(number)): masks[number] for number in largest}
+    painting.current = (key, int(largest[0]))
     phrases = {p.object_id: p.text for p in reversed(video.phrases) if noun in p.text.split()}
     return Example(
         clip,

@@ -21,9 +21,10 @@ class SupportStep:
     easel: gr.Column
     told: gr.HTML
     editor: gr.ImageEditor
+    mark: gr.Textbox
     back: gr.Button
     on: gr.Button
-    mask: gr.UploadButton
+    ready_mask: gr.UploadButton
     name: gr.Textbox
 
 
@@ -78,18 +79,20 @@ def support_step(limits: Limits, reads_support: bool) -> SupportStep:
             told = gr.HTML(elem_id="painting", padding=False)
             editor = gr.ImageEditor(
                 label="Paint the object", show_label=False, sources=(), transforms=(), layers=False, buttons=[],
-                brush=gr.Brush(default_size=24, color_mode="fixed", colors=[colour]),
+                format="png", brush=gr.Brush(default_size=24, color_mode="fixed", colors=[colour]),
                 canvas_size=(LONG_SIDE, LONG_SIDE), elem_id="editor",
             )  # fmt: skip
+            # Which frame the tool was given: sent to the page with its picture, and back with its paint.
+            mark = gr.Textbox(visible="hidden", elem_id="mark-of-frame")
             with gr.Row():
                 back = gr.Button("Previous frame", size="sm", elem_id="back")
                 on = gr.Button("Next frame", size="sm", elem_id="next")
-                mask = gr.UploadButton("Use a ready mask", size="sm", file_types=["image"], elem_id="mask")
+                ready = gr.UploadButton("Use a ready mask", size="sm", file_types=["image"], elem_id="mask")
         name = gr.Textbox(
             label="What it is called", placeholder="a brown dog", max_length=300, elem_id="name",
             info="Left empty, the first phrase of step 3 is used.",
         )  # fmt: skip
-    return SupportStep(files, easel, told, editor, back, on, mask, name)
+    return SupportStep(files, easel, told, editor, mark, back, on, ready, name)
 
 
 def video_step(limits: Limits) -> VideoStep:

@@ -33,24 +33,25 @@ def build_page(desk: Desk) -> gr.Blocks:
             shown = result()
 
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-        easel = [painting, one.easel, one.told, one.editor, one.back, one.on]
+        # The run is long and gives no painting back: what is painted meanwhile would be lost.
+        easel = [painting, one.easel, one.told, one.editor, one.mark, one.back, one.on]
+        painted = [painting, one.editor, one.mark]
         for event in (one.files.upload, one.files.clear, one.files.delete):
-            event(desk.take_support, [painting, one.editor, one.files], easel, **quiet)
+            event(desk.take_support, [*painted, one.files], easel, **quiet)
         for button, by in ((one.back, -1), (one.on, 1)):
-            button.click(partial(desk.turn, by=by), [painting, one.editor], easel, **quiet)
-        one.mask.upload(desk.take_mask, [painting, one.mask], easel, **quiet)
+            button.click(partial(desk.turn, by=by), painted, easel, **quiet)
+        one.ready_mask.upload(desk.take_mask, [painting, one.mark, one.ready_mask], easel, **quiet)
         gr.on([two.file.upload, two.file.clear], desk.take_video, two.file, two.about, **quiet)
         filled = [one.files, two.file, one.name, three.phrases, two.about]
-        example.click(desk.fill_in, None, [*filled, *easel], **quiet)
+        example.click(desk.fill_in, painting, [*filled, *easel], **quiet)
 
         begun = [shown.status, shown.part, three.go, three.stop]
-        asked = [painting, one.editor, one.name, two.file, three.phrases]
+        asked = [painting, one.name, two.file, three.phrases]
         answered = [
             shown.status, shown.part, shown.overlay, shown.curve, shown.support_part, shown.support, shown.download,
-            painting,
         ]  # fmt: skip
         # One run at a time, for all visitors together.
-        three.go.click(desk.begin, None, begun, queue=False, **quiet).then(
+        three.go.click(desk.begin, painted, begun, queue=False, **quiet).then(
             desk.run, asked, answered, concurrency_limit=1, **quiet
         ).then(desk.end, None, [three.go, three.stop], queue=False, **quiet)
         three.stop.click(desk.stop, None, None, queue=False, **quiet)

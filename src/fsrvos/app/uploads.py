@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -50,17 +51,29 @@ def spread_frames(path: str | Path, count: int, most: int) -> list[np.ndarray]:
 
     Args:
         path: Video or picture.
-        count: How many at most.
+        count: How many at most; of fewer frames, each is given.
         most: How long that beginning is, in frames.
 
     Raises:
         UserError: It cannot be read, or ends early.
     """
     video = open_upload(path, most)
-    length = video.count or most
-    step = max(1, -(-length // count))
     with named(path):
-        return [frame.pixels for frame in islice(video.frames(), 0, None, step)][:count]
+        length = sum(1 for _ in video.frames()) if video.count is None else video.count
+        wanted = set(spread(length, count))
+        return [frame.pixels for frame in islice(video.frames(), length) if frame.index in wanted]
+
+
+def spread(length: int, count: int) -> list[int]:
+    """Numbers of ``count`` of so many frames, or of all if they are fewer, evenly spread from the first to the last."""
+    numbers: list[int] = np.linspace(0, length - 1, min(length, count)).round().astype(int).tolist()
+    return numbers
+
+
+def digest(path: str | Path) -> str:
+    """What a file holds, in short: the page has copies of one file in several places."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

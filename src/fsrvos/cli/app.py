@@ -10,9 +10,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import torch
 from omegaconf import DictConfig
 
 from fsrvos.app.limits import Limits
+from fsrvos.app.listening import check_address
 from fsrvos.cli.common import hydra_command
 from fsrvos.cli.free_text import quote_values
 from fsrvos.cli.stopping import stopping
@@ -39,23 +41,41 @@ def app(config: DictConfig) -> None:
     limits = Limits(
         **{key: config[key] for key in ("max_upload_mb", "max_frames", "support_frames", "max_support")}
     )
+    check_device(config.device)
+    port = check_address(config.host, config.port)
     predictor = Predictor.from_pretrained(
         str(config.checkpoint), device=config.device, jump_cost=config.jump_cost,
         short_side=config.short_side, max_long_side=config.max_long_side, window=config.window,
     )  # fmt: skip
-    # Read when gradio is imported: it would call home otherwise.
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = (
+        "False"  # gradio would call home otherwise; it asks for this each time
+    )
     from fsrvos.app.events import Desk
     from fsrvos.app.serving import served
 
     with TemporaryDirectory(prefix="fsrvos-app-") as folder, stopping() as stop:
-        with served(Desk(predictor, limits, Path(folder)), str(config.host), config.port) as address:
+        with served(Desk(predictor, limits, Path(folder)), config.host, port) as address:
             print(f"{address} (Ctrl-C ends it)", flush=True)
             if config.browser:
                 webbrowser.open(address)
             while not stop:
                 time.sleep(0.2)
+
+
+def check_device(device: object) -> None:
+    """Checks that a network can be put there.
+
+    Raises:
+        UserError: No such device, or none here.
+    """
+    try:
+        usable = isinstance(device, str) and torch.zeros(1, device=device).item() == 0
+    except (RuntimeError, AssertionError):  # AssertionError: of a torch that was built without it
+        usable = False
+    if not usable:
+        raise UserError(
+            f"device={device}: there is no such device here; say device=cpu, or device=cuda where there is one"
+        )
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from fsrvos.app.painting import Painting
 from fsrvos.app.ready_mask import read_mask
 from fsrvos.data.support_sources import read_support
 from fsrvos.errors import UserError
+from fsrvos.video import VideoWriter
 
 
 def block(height, width, rows, columns):
@@ -61,22 +62,81 @@ def pictures(tmp_path):
     return [tmp_path / "a.png", tmp_path / "b.png"]
 
 
+def filled(paths):
+    painting = Painting()
+    painting.take_uploads(paths, Limits())
+    return painting
+
+
 def test_pages_turn_and_keep_their_paint(pictures):
-    painting = Painting().with_uploads(pictures, Limits())
+    painting = filled(pictures)
     first, second = block(20, 30, slice(0, 10), slice(5, 9)), block(40, 24, slice(8, 16), slice(0, 12))
-    painting.keep(editor_value(painting.frame, first))
+    painting.keep(editor_value(painting.frame, first), painting.mark)
     painting.turn(1)
     assert (painting.position, painting.size, painting.painted) == (2, (40, 24), [1])
-    painting.keep(editor_value(painting.frame, second))
+    painting.keep(editor_value(painting.frame, second), painting.mark)
     painting.turn(1)
     assert painting.position == 1, "after the last comes the first"
     np.testing.assert_array_equal(painted_mask(painting.easel(), painting.size), first)
-    painting.keep({"layers": []})
+    painting.keep({"background": None, "layers": []}, painting.mark)
+    assert painting.painted == [1, 2], "the tool had not shown the frame yet"
+    painting.keep({**editor_value(painting.frame), "layers": []}, painting.mark)
     assert painting.painted == [2], "what was wiped off is gone"
 
 
+def test_paint_goes_to_the_frame_that_was_shown_or_nowhere(pictures):
+    painting = filled(pictures)
+    mask, mark = block(20, 30, slice(0, 10), slice(5, 9)), painting.mark
+    value = editor_value(painting.frame, mask)
+    painting.turn(1)
+    assert painting.mark != mark
+    painting.keep(value, mark)
+    assert painting.painted == [1]
+    np.testing.assert_array_equal(next(iter(painting.masks.values())), mask)
+    painting.keep(editor_value(painting.frame), mark)
+    painting.keep(value, painting.mark)
+    assert painting.painted == [1], "for a moment the tool shows the frame before the one it was given"
+    painting.take_uploads(pictures[1:], Limits())
+    for gone in (mark, "", None, "../0", painting.mark):
+        painting.keep(value, gone)
+    assert painting.painted == []
+
+
+def test_paint_finds_its_frame_among_frames_that_differ_little(tmp_path):
+    """A still scene of which a fortieth changes, at the noise of a picture that a browser gives back."""
+    rng = np.random.default_rng(0)
+    scene = rng.integers(0, 200, (60, 80, 3), np.uint8)
+    for number in range(3):
+        frame = scene.copy()
+        frame[:6, 20 * number : 20 * number + 20] += 30
+        Image.fromarray(frame).save(tmp_path / f"{number}.png")
+    painting = filled(sorted(tmp_path.glob("*.png")))
+    marks, values = [], []
+    for number in range(3):
+        marks.append(painting.mark)
+        values.append(editor_value(painting.frame, block(60, 80, slice(0, 20), slice(0, 10 + number))))
+        painting.turn(1)
+    for mark in marks:
+        for number, value in enumerate(values):
+            noise = rng.integers(-2, 3, value["background"].shape)
+            noisy = np.clip(value["background"] + noise, 0, 255).astype(np.uint8)
+            painting.keep({**value, "background": noisy}, mark)
+            assert painting.painted == [number + 1]
+            painting.masks.clear()
+
+
+def test_frames_that_look_the_same_keep_their_own_paint(tmp_path):
+    with VideoWriter(tmp_path / "still.mp4", (32, 48), 10) as writer:
+        for _ in range(3):
+            writer.write(np.full((32, 48, 3), 90, np.uint8))
+    painting = filled([tmp_path / "still.mp4"])
+    painting.turn(1)
+    painting.keep(editor_value(painting.frame, block(32, 48, slice(0, 9), slice(0, 9))), painting.mark)
+    assert painting.painted == [2]
+
+
 def test_what_is_painted_is_a_support(pictures):
-    painting = Painting().with_uploads(pictures, Limits())
+    painting = filled(pictures)
     with pytest.raises(UserError, match="nothing is painted in step 1"):
         painting.sources()
     for _ in pictures:
@@ -90,13 +150,26 @@ def test_what_is_painted_is_a_support(pictures):
 
 
 def test_more_files_leave_the_paint_and_fewer_take_it(pictures):
-    painting = Painting().with_uploads(pictures[:1], Limits())
+    painting = filled(pictures[:1])
     painting.put(block(20, 30, slice(0, 9), slice(0, 9)))
-    assert painting.with_uploads(pictures, Limits()).painted == [1]
-    assert painting.with_uploads(pictures[1:], Limits()).painted == []
-    assert painting.with_uploads([], Limits()).current is None
+    painting.take_uploads(pictures, Limits())
+    assert painting.painted == [1]
     with pytest.raises(UserError, match="at most 1 frames"):
-        painting.with_uploads(pictures, Limits(max_support=1))
+        painting.take_uploads(pictures, Limits(max_support=1))
+    assert (painting.painted, len(painting.order)) == ([1], 2)
+    painting.take_uploads(pictures[1:], Limits())
+    assert (painting.painted, painting.position) == ([], 1)
+    painting.take_uploads([], Limits())
+    assert (painting.current, painting.mark) == (None, "")
+
+
+def test_a_copy_of_a_file_is_that_file(pictures, tmp_path):
+    painting = filled(pictures)
+    painting.turn(1)
+    painting.put(block(40, 24, slice(0, 9), slice(0, 9)))
+    (tmp_path / "copy.png").write_bytes(pictures[1].read_bytes())
+    painting.take_uploads([tmp_path / "copy.png", pictures[1]], Limits())
+    assert (painting.position, painting.painted, len(painting.order)) == (1, [1], 1)
 
 
 def test_nothing_uploaded_says_so():

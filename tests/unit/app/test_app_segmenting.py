@@ -2,20 +2,25 @@
 
 import io
 import json
+import pickle
 import zipfile
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from tiny import tiny_model
 
+from fsrvos.app import uploads
 from fsrvos.app.archive import pack
-from fsrvos.app.example import make_example
+from fsrvos.app.example import SEED, make_example
 from fsrvos.app.limits import Limits
 from fsrvos.app.segmenting import phrases_of, segment
 from fsrvos.app.stops import Stops
-from fsrvos.app.uploads import open_upload, spread_frames
+from fsrvos.app.uploads import open_upload, spread, spread_frames
 from fsrvos.app.wording import about_video, problem, working
+from fsrvos.data.synthetic.film import shoot
 from fsrvos.errors import UserError
 from fsrvos.predictor import Predictor
 from fsrvos.predictor_settings import Settings
@@ -68,6 +73,7 @@ def test_a_stop_leaves_what_was_done(predictor, clip, tmp_path):
     stops = Stops()
     stops.stop("me")
     stops.begin("me")
+    stops.begin("another")
     done = 0
     video, support = open_upload(clip, 100), support_of(predictor)
     for step in segment(predictor, video, ["a dax"], support, tmp_path / "out", stops.asked("me")):
@@ -78,6 +84,23 @@ def test_a_stop_leaves_what_was_done(predictor, clip, tmp_path):
     assert done == 4
     with zipfile.ZipFile(pack(tmp_path / "out", tmp_path / "masks.zip")) as archive:
         assert len(archive.namelist()) == 5
+
+
+def test_nothing_is_kept_of_who_has_gone():
+    stops = Stops()
+    empty = len(pickled(stops))
+    for number in range(50):
+        stops.begin(f"visitor {number}")
+        stops.stop(f"visitor {number}")
+        stops.stop(f"only looked {number}")
+        assert stops.asked(f"visitor {number}")()
+    assert len(pickled(stops)) == empty
+    stops.begin("me")
+    assert not stops.asked("me")()
+
+
+def pickled(stops):
+    return pickle.dumps({key: value for key, value in vars(stops).items() if key != "_lock"})
 
 
 def test_long_videos_are_shortened(predictor, clip, tmp_path):
@@ -96,6 +119,32 @@ def test_support_frames_are_spread_evenly(clip):
     greys = [round(float(frame.mean()) / 20) for frame in frames]
     assert greys == [0, 3, 6, 9]
     assert len(spread_frames(clip, 4, 2)) == 2
+    greys = [round(float(frame.mean()) / 20) for frame in spread_frames(clip, 8, 9)]
+    assert (len(greys), greys[0], greys[-1]) == (8, 0, 8), "8 of 9, not every second one"
+
+
+def test_a_clip_of_unknown_length_is_spread_as_well(clip, monkeypatch):
+    whole = uploads.open_upload
+
+    def without_count(path, most):
+        video = whole(path, most)
+        video.count = None
+        return video
+
+    monkeypatch.setattr(uploads, "open_upload", without_count)
+    greys = [round(float(frame.mean()) / 20) for frame in spread_frames(clip, 4, 600)]
+    assert greys == [0, 3, 6, 9]
+
+
+@given(st.integers(1, 700), st.integers(1, 24))
+def test_a_spread_goes_from_the_first_to_the_last_in_even_steps(length, count):
+    numbers = spread(length, count)
+    assert len(set(numbers)) == min(length, count)
+    assert numbers[0] == 0
+    if count > 1:
+        assert numbers[-1] == length - 1
+    steps = np.diff(numbers)
+    assert not len(steps) or steps.max() - steps.min() <= 1
 
 
 @pytest.mark.parametrize("content", [b"this is text", b""])
@@ -137,7 +186,21 @@ def test_the_example_shows_one_object_and_asks_for_two(tmp_path):
     assert open_upload(example.video, 1000).count == 24
 
 
-@pytest.mark.parametrize("limits", [{"max_frames": 0}, {"max_upload_mb": -1}, {"support_frames": True}])
+def test_the_examples_masks_belong_to_the_frames_that_are_offered(tmp_path):
+    """With tight limits other frames of the clip are offered; their masks come with them."""
+    painting = make_example(tmp_path, Limits(support_frames=3, max_frames=7)).painting
+    true = shoot(SEED, 1, 2, 8, (224, 384)).footage.masks
+    assert len(painting.order) == 3
+    assert len(painting.masks) == 2
+    for (_, number), mask in painting.masks.items():
+        labels = true[[0, 3, 6][number]]
+        (wanted,) = np.unique(labels[mask])
+        np.testing.assert_array_equal(mask, labels == wanted)
+
+
+@pytest.mark.parametrize(
+    "limits", [{"max_frames": 0}, {"max_upload_mb": -1}, {"support_frames": True}, {"max_support": None}]
+)
 def test_limits_that_forbid_everything(limits):
     with pytest.raises(UserError, match="must be a whole number of at least 1"):
         Limits(**limits)
