@@ -29,14 +29,19 @@ def checked_device(device: str | torch.device) -> torch.device:
     """The device of a name.
 
     Raises:
-        UserError: There is no such device.
+        UserError: There is no such device here.
     """
     try:
         checked = torch.device(device)
-    except (RuntimeError, TypeError) as error:
-        raise UserError(f"device must be cpu or cuda, got {device!r}") from error
-    if checked.type == "cuda" and not torch.cuda.is_available():
-        raise UserError(f"device={device}, but there is no CUDA device here; say device=cpu")
+        torch.zeros(1, device=checked).item()
+    except (
+        RuntimeError,
+        TypeError,
+        AssertionError,
+    ) as error:  # AssertionError: a torch that was built without it
+        raise UserError(
+            f"device={device}: there is no such device here; say device=cpu, or device=cuda where there is one"
+        ) from error
     return checked
 
 

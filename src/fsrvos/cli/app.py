@@ -10,7 +10,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import torch
 from omegaconf import DictConfig
 
 from fsrvos.app.limits import Limits
@@ -20,6 +19,7 @@ from fsrvos.cli.free_text import quote_values
 from fsrvos.cli.stopping import stopping
 from fsrvos.errors import UserError
 from fsrvos.predictor import Predictor
+from fsrvos.predictor_checks import checked_device
 
 
 def main() -> None:
@@ -41,7 +41,7 @@ def app(config: DictConfig) -> None:
     limits = Limits(
         **{key: config[key] for key in ("max_upload_mb", "max_frames", "support_frames", "max_support")}
     )
-    check_device(config.device)
+    checked_device(config.device)
     port = check_address(config.host, config.port)
     predictor = Predictor.from_pretrained(
         str(config.checkpoint), device=config.device, jump_cost=config.jump_cost,
@@ -60,22 +60,6 @@ def app(config: DictConfig) -> None:
                 webbrowser.open(address)
             while not stop:
                 time.sleep(0.2)
-
-
-def check_device(device: object) -> None:
-    """Checks that a network can be put there.
-
-    Raises:
-        UserError: No such device, or none here.
-    """
-    try:
-        usable = isinstance(device, str) and torch.zeros(1, device=device).item() == 0
-    except (RuntimeError, AssertionError):  # AssertionError: of a torch that was built without it
-        usable = False
-    if not usable:
-        raise UserError(
-            f"device={device}: there is no such device here; say device=cpu, or device=cuda where there is one"
-        )
 
 
 if __name__ == "__main__":
