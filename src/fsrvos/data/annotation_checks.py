@@ -13,7 +13,7 @@ from pathlib import Path
 from fsrvos.data.annotation_files import BROKEN, AnnotatedObject, Expression, read_categories
 from fsrvos.data.categories import SAIL_VOS_CATEGORIES, YOUTUBE_VOS_CATEGORIES, YOUTUBE_VOS_UNUSED_CATEGORIES
 from fsrvos.data.faults import KINDS, Report, fault_error, told
-from fsrvos.data.layout import Layout
+from fsrvos.data.layout import Layout, inside
 
 
 def categories_of(layout: Layout) -> tuple[tuple[str, ...], frozenset[str]]:
@@ -46,12 +46,12 @@ def check_known(layout: Layout, video: str, known: Container[str]) -> None:
 
 
 def check_frame_folder(layout: Layout, video: str) -> None:
-    """Finds a video whose frame folder is missing or empty.
+    """Finds a video whose frame folder is missing or empty, or a link that leaves the data set.
 
     Raises:
         UserError: If it is one.
     """
-    folder = layout.images / video
+    folder = inside(layout.images / video, layout)
     if is_empty(folder):
         raise fault_error(
             "video-without-frames",
@@ -66,7 +66,7 @@ def is_empty(folder: Path) -> bool:
     try:
         with os.scandir(folder) as entries:
             return next(entries, None) is None
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a name that no file can have
         return True
 
 
@@ -90,8 +90,13 @@ def check_references(
                     layout.expressions,
                     f"expression {eid!r} of video {video!r} refers to object"
                     f" {expression.object_id!r}, which is not in {layout.meta} (it lists"
-                    f" {', '.join(objects) or 'none'} there)",
+                    f" {', '.join(map(_shown, objects)) or 'none'} there)",
                 )
+
+
+def _shown(object_id: str) -> str:
+    """An id that may be a wrong one, which was reported, as part of a line."""
+    return object_id if object_id.isprintable() else repr(object_id)
 
 
 def check_categories(

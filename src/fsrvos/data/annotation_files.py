@@ -6,9 +6,10 @@ read is returned.
 
 from __future__ import annotations
 
+import reprlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from fsrvos.data.faults import Report, fault_error, told
 from fsrvos.data.json_files import mapping, plain_name, read_json
@@ -55,7 +56,7 @@ def read_categories(path: Path) -> tuple[str, ...]:
         UserError: If the file is no list of different names.
     """
     names = read_json(path).get("categories")
-    if not (isinstance(names, list) and names and all(isinstance(name, str) and name for name in names)):
+    if not (isinstance(names, list) and names and all(map(_is_line, names))):
         raise fault_error("json", path, '"categories" must be a list of names')
     if len(set(names)) != len(names):
         raise fault_error("json", path, '"categories" names one category twice', "all must differ")
@@ -144,9 +145,14 @@ def _object(object_id: str, entry: object, path: Path, video: str, report: Repor
         )
     content = mapping(entry, path, where)
     category = content.get("category")
-    if not isinstance(category, str):
-        raise fault_error("object-entry", path, f'{where} has no "category"')
+    if not _is_line(category):
+        raise fault_error("object-entry", path, f'{where} has no "category" that is one line of text')
     return AnnotatedObject(category, _names(content.get("frames"), path, where, report))
+
+
+def _is_line(value: object) -> TypeGuard[str]:
+    """Whether it is a text that can stand in a message of one line."""
+    return isinstance(value, str) and value != "" and value.isprintable()
 
 
 def is_mask_value(object_id: str) -> bool:
@@ -160,19 +166,22 @@ def _expression(entry: object, path: Path, where: str, report: Report | None) ->
     kind = distractor = None
     with told(report):
         content = mapping(entry, path, where)
-        kind, distractor = content.get("kind"), content.get("distractor_expression")
+        kind = content["kind"] if _is_line(content.get("kind")) else None  # tables have a line for each
+        distractor = _distractor(content, path, where)
         with told(report):
             text = _text(content, path, where)
         object_id = _object_id(content, path, where)
     if text is None or object_id is None:
         return None
-    return Expression(text, object_id, kind, None if distractor is None else str(distractor))
+    return Expression(text, object_id, kind, distractor)
 
 
 def _text(content: dict[str, Any], path: Path, where: str) -> str:
     text = content.get("exp")
     if not (isinstance(text, str) and text.strip()):
         raise fault_error("expression-empty", path, f"{where} has no text", '"exp" must hold the phrase')
+    if any("\ud800" <= letter <= "\udfff" for letter in text):  # no file and no tokenizer takes them
+        raise fault_error("expression-empty", path, f"{where} is no text, it has half a character in it")
     return text
 
 
@@ -184,7 +193,19 @@ def _object_id(content: dict[str, Any], path: Path, where: str) -> str:
             " annotations of the benchmark give and the public validation file does not"
         )
         raise fault_error("expression-without-object", path, f'{where} has no "obj_id"', line_end=line_end)
+    if not str(object_id).isprintable():
+        problem = f'{where}: "obj_id" {object_id!r} is no object id'
+        raise fault_error("expression-without-object", path, problem)
     return str(object_id)
+
+
+def _distractor(content: dict[str, Any], path: Path, where: str) -> str | None:
+    distractor = content.get("distractor_expression")
+    if isinstance(distractor, bool) or not isinstance(distractor, str | int | None):
+        found = reprlib.repr(distractor)
+        problem = f'{where}: "distractor_expression" must be the id of an expression, got {found}'
+        raise fault_error("distractor", path, problem)
+    return None if distractor is None else str(distractor)
 
 
 def _check_distractor(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ _IMAGES = {
     "ytvos": (("JPEGImages", ".jpg"),),
     "sailvos": (("Images", ".bmp"), ("JPEGImages", ".jpg")),
 }
+VIDEO_FOLDERS = ("JPEGImages", "Images", "Annotations")
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,45 @@ class Layout:
     masks: Path
 
     def frame(self, video: str, frame: str) -> Path:
-        """Returns the path of one frame."""
-        return self.images / video / f"{frame}{self.suffix}"
+        """Returns the path of one frame.
+
+        Raises:
+            UserError: If it is a link that leaves the data set.
+        """
+        return inside(self.images / video / f"{frame}{self.suffix}", self)
 
     def mask(self, video: str, frame: str) -> Path:
-        """Returns the path of one mask."""
-        return self.masks / video / f"{frame}.png"
+        """Returns the path of one mask.
+
+        Raises:
+            UserError: If it is a link that leaves the data set.
+        """
+        return inside(self.masks / video / f"{frame}.png", self)
+
+
+def inside(path: Path, layout: Layout) -> Path:
+    """Returns the path of a frame or mask, or of a video's folder, none of whose links leaves the data set.
+
+    The set's own folders, down to ``JPEGImages`` and ``Annotations``, may be links: a person put them there. Below
+    them one kind of link may lead out, that of a whole video to the same video of another set, which
+    `fsrvos.data.mini` makes.
+
+    Raises:
+        UserError: If a link leads anywhere else.
+    """
+    folder = path if path.parent in (layout.images, layout.masks) else path.parent
+    if not (os.path.islink(path) or os.path.islink(folder)):  # nearly always: two calls a file
+        return path
+    homes = [Path(os.path.realpath(home)) for home in (layout.root, layout.images, layout.masks)]
+    whole = Path(os.path.realpath(folder))
+    if whole.name == folder.name and whole.parent.name in VIDEO_FOLDERS:
+        homes.append(whole)
+    target = Path(os.path.realpath(path))
+    if not any(target.is_relative_to(home) for home in homes):
+        raise fault_error(
+            "unsafe-id", path, "is a link that leaves the data set", "put the file itself there"
+        )
+    return path
 
 
 def locate(root: str | Path, name: str) -> Layout:

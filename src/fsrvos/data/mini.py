@@ -20,7 +20,7 @@ from fsrvos.data.annotations import Annotations
 from fsrvos.data.categories import YOUTUBE_VOS_CATEGORIES
 from fsrvos.data.folders import folder_beside
 from fsrvos.data.json_files import read_json
-from fsrvos.data.layout import Layout, locate
+from fsrvos.data.layout import Layout, inside, locate
 from fsrvos.errors import UserError
 
 LINKS = ("symlink", "hard", "copy")
@@ -113,10 +113,10 @@ def _is_there(out: Path, record: dict[str, Any]) -> bool:
     if out.is_dir() and not out.is_symlink() and not any(out.iterdir()):
         return False
     try:
-        there = json.loads((out / _RECORD).read_bytes())
-    except (OSError, ValueError):
-        there = None
-    if not isinstance(there, dict) or there.get("name") != record["name"]:
+        there = read_json(out / _RECORD)
+    except UserError:
+        there = {}
+    if there.get("name") != record["name"]:
         raise UserError(
             f"{out} exists and was not made by `fsrvos-data mini`: choose another folder, or move it away"
         )
@@ -132,7 +132,7 @@ def _take_video(layout: Layout, video: str, root: Path, link: str, frames: list[
         (layout.images, "JPEGImages", layout.suffix),
         (layout.masks, "Annotations", ".png"),
     ):
-        folder, target = (source / video).resolve(), root / "train" / name / video
+        folder, target = inside(source / video, layout).resolve(), root / "train" / name / video
         if not folder.is_dir():
             raise UserError(
                 f"{source / video}: missing; extract it again, `fsrvos-data validate` lists all that is"

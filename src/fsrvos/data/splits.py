@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from fsrvos.data.categories import SAIL_VOS_CATEGORIES
+from fsrvos.data.json_files import read_json
 from fsrvos.data.layout import FOLDERS, arrangements
 from fsrvos.errors import UserError
 
@@ -140,8 +140,8 @@ def _is_sail(base: Path, split: Split) -> bool:
     categories = set()
     for meta in split.metas:
         try:
-            for video in json.loads(meta.read_bytes())["videos"].values():
+            for video in read_json(meta)["videos"].values():
                 categories |= {thing["category"] for thing in video["objects"].values()}
-        except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        except (UserError, LookupError, TypeError, AttributeError):
             continue  # missing or broken, which the checks will tell
     return "car" in categories and categories <= set(SAIL_VOS_CATEGORIES)

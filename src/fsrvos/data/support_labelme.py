@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fsrvos.data.json_files import mapping, read_json
+from fsrvos.data.json_files import MAX_SUPPORT_MEGABYTES, mapping, read_json
 from fsrvos.data.support_labelled import (
     LabelledClip,
     LabelledFrame,
@@ -103,7 +103,7 @@ def _warn_of_unlabelled(folder: Path, used: set[Path | bytes]) -> None:
 
 
 def _read(path: Path) -> tuple[Still, list[_Shape]]:
-    content = read_json(path)
+    content = read_json(path, max_megabytes=MAX_SUPPORT_MEGABYTES)
     still = _still(path, content)
     width, height = content.get("imageWidth"), content.get("imageHeight")
     if isinstance(width, int) and isinstance(height, int):

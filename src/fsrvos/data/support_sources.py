@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fsrvos.data.clips import AnnotatedClip
-from fsrvos.data.json_files import read_json
+from fsrvos.data.json_files import MAX_SUPPORT_MEGABYTES, read_json
 from fsrvos.data.support_arrays import is_arrays, read_arrays
 from fsrvos.data.support_benchmark import is_benchmark, read_benchmark
 from fsrvos.data.support_choice import choose
@@ -72,7 +72,7 @@ def _read(path: Path, object_id: str | None) -> list[LabelledClip]:
     if not is_file(path):
         raise UserError(f"{path}: no such support; {_FORMATS}")
     if path.suffix.lower() == ".json":
-        content = read_json(path)
+        content = read_json(path, max_megabytes=MAX_SUPPORT_MEGABYTES)
         if is_labelme(content):
             return read_labelme([path])
         if is_coco(content):
@@ -86,7 +86,7 @@ def _read(path: Path, object_id: str | None) -> list[LabelledClip]:
 
 
 def _read_folder(folder: Path, object_id: str | None) -> list[LabelledClip]:
-    contents = {path: read_json(path) for path in _json_files(folder)}
+    contents = {path: read_json(path, max_megabytes=MAX_SUPPORT_MEGABYTES) for path in _json_files(folder)}
     labelme = [path for path, content in contents.items() if is_labelme(content)]
     coco = [path for path, content in contents.items() if is_coco(content)]
     if labelme and coco:

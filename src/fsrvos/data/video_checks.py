@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,8 +57,8 @@ def check_video(task: VideoTask) -> VideoResult:
     sizes: dict[str, Size] = {}
     if task.reads_frames:
         for frame in task.frames:
-            path = layout.frame(task.video, frame)
             with told(report):
+                path = layout.frame(task.video, frame)
                 sizes[frame] = read_frame(path).shape[:2]
                 check_end(path, "frame")
         _check_sizes(task, sizes, report)
@@ -68,10 +69,12 @@ def check_video(task: VideoTask) -> VideoResult:
             report(fault("video-without-masks", mask_folder, f"video {task.video!r} has no masks there"))
         return VideoResult(faults, len(sizes), 0)
     for frame in task.frames:
-        path = layout.mask(task.video, frame)
-        if not task.needs_masks and not path.exists():
-            continue
         with told(report):
+            path = layout.mask(task.video, frame)
+            if not task.needs_masks and not os.path.exists(
+                path
+            ):  # of a name that is too long, Path.exists raises
+                continue
             values = read_mask(path)
             areas[frame] = areas_of(values, layout.name)
             check_end(path, "mask")
