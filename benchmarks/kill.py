@@ -2,11 +2,11 @@
 
     OMP_NUM_THREADS=1 python benchmarks/kill.py --kills 20
 
-Trains a small network (dropout on) on six made videos, three batches an epoch, a checkpoint after every step and every
-validation. One training runs alone. The other is killed with SIGKILL at random moments, drawn with --seed over the
-whole time of the command and twice as often over its steps, and goes on with ckpt_path=last until it has been killed
---kills times; then it may end. Where it ends before it could be killed that often, another begins. What is compared
-bit by bit: weights, optimizer, schedule, and the position of the loops.
+Trains a small network (dropout on) on six made videos, three batches an epoch, a checkpoint after every step or
+validation. One training runs alone. The other is killed with SIGKILL at moments drawn with --seed, and goes on with
+ckpt_path=last. A quarter of the moments lie in the start of the command, a quarter are when a checkpoint is seen being
+written, the others lie up to a quarter of the training's time after its first checkpoint. Where it ends before it was
+killed --kills times, another begins. What is compared bit by bit: weights, optimizer, schedule, position of the loops.
 """
 
 from __future__ import annotations
@@ -102,46 +102,68 @@ def differences(one: Any, other: Any, name: str = "") -> Iterator[str]:
         yield name
 
 
-def moment(rng: random.Random, startup: float, whole: float) -> float:
-    """Seconds after the start at which to kill: two of three times while it takes steps."""
-    return rng.uniform(startup, whole) if rng.random() < 2 / 3 else rng.uniform(0, whole)
+def kill(
+    process: subprocess.Popen, checkpoints: Path, rng: random.Random, startup: float, whole: float
+) -> str:
+    """Kills a training at a random moment, unless it ends before.
+
+    Returns:
+        What it was doing.
+    """
+    began, kind, share = time.perf_counter(), rng.random(), rng.random()
+    while process.poll() is None:
+        now = time.perf_counter()
+        if kind < 0.25 and now - began >= share * startup:
+            doing = "in its first seconds"
+            break
+        if kind < 0.5 and is_written(checkpoints):
+            doing = "while a checkpoint was written"
+            break
+        if not (checkpoints / LAST.name).exists():
+            first = now
+        elif kind >= 0.5 and now - first >= share * (whole - startup) / 4:
+            doing = "while it trained"
+            break
+        time.sleep(0.001)
+    else:
+        return ""
+    process.kill()
+    return doing
+
+
+def is_written(checkpoints: Path) -> bool:
+    """Whether a checkpoint lies beside its place, or its place is empty between two renames."""
+    beside = any(checkpoints.glob(".last.ckpt*"))
+    return beside or ((checkpoints / PREVIOUS.name).exists() and not (checkpoints / LAST.name).exists())
 
 
 def killed_training(
     data: Path, runs: Path, kills: int, rng: random.Random, startup: float, whole: float
-) -> tuple[int, int, list[str]]:
+) -> tuple[int, int]:
     """One training that is killed up to so often, then ends.
 
     Returns:
-        Kills, starts that went on from a checkpoint, and a line for each kill.
+        Kills, and starts that went on from a checkpoint.
 
     Raises:
         SystemExit: A training failed by itself.
     """
-    done, resumes, lines = 0, 0, []
+    done = resumes = 0
     for number in range(10 * kills + 10):
         before = steps_done(runs)
         more = ["ckpt_path=last"] if before else []
         resumes += bool(before)
         process = start(command(data, runs, f"run{number}", *more), runs / f"{number}.log")
+        doing = ""
         if done < kills:
-            try:
-                process.wait(moment(rng, startup, whole))
-            except subprocess.TimeoutExpired:
-                process.send_signal(signal.SIGKILL)
+            doing = kill(process, runs / f"run{number}" / LAST.parent, rng, startup, whole)
         if process.wait() == -signal.SIGKILL:
             done += 1
-            folder = runs / f"run{number}" / LAST.parent
-            part = " while it wrote a checkpoint" if list(folder.glob(".*part*")) else ""
-            between = " between two renames" if (runs / f"run{number}" / PREVIOUS).exists() and not (
-                runs / f"run{number}" / LAST
-            ).exists() else ""  # fmt: skip
-            lines.append(f"killed at step {before} -> {steps_done(runs)}{part}{between}")
-            print(f"  kill {done}: {lines[-1]}", flush=True)
+            print(f"  killed {doing}, started at step {before}, goes on at {steps_done(runs)}", flush=True)
         elif process.returncode:
             sys.exit(f"the training failed by itself, see {runs / f'{number}.log'}")
         else:
-            return done, resumes, lines
+            return done, resumes
     sys.exit(f"the training did not end, see {runs}")
 
 
@@ -194,7 +216,7 @@ def compare(place: Path, kills: int, rng: random.Random) -> bool:
     while done < kills:
         runs = place / f"killed{trainings}"
         runs.mkdir()
-        killed, resumed, _ = killed_training(data, runs, kills - done, rng, startup, whole)
+        killed, resumed = killed_training(data, runs, kills - done, rng, startup, whole)
         done, resumes, trainings = done + killed, resumes + resumed, trainings + 1
         found = last_state(runs)
         wrong = [name for key in SAME for name in differences(wanted[key], found[key], key)]
