@@ -155,7 +155,7 @@ def killed_training(
         resumes += bool(before)
         process = start(command(data, runs, f"run{number}", *more), runs / f"{number}.log")
         doing = ""
-        if done < kills:
+        if done < kills and before < STEPS:  # with all steps saved it has only to end
             doing = kill(process, runs / f"run{number}" / LAST.parent, rng, startup, whole)
         if process.wait() == -signal.SIGKILL:
             done += 1
