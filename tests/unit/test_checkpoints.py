@@ -9,7 +9,13 @@ import torch
 from omegaconf import OmegaConf
 from tiny import BACKBONE, SIZES, TEXT_ENCODER, make_clip, make_support, tiny_model
 
-from fsrvos.checkpoints import checkpoint_file, load_checkpoint, newest_checkpoint
+from fsrvos.checkpoints import (
+    checkpoint_file,
+    load_checkpoint,
+    newest_checkpoint,
+    put_in_place,
+    resumable_checkpoint,
+)
 from fsrvos.engine.criterion import Criterion
 from fsrvos.engine.module import SegmentationModule
 from fsrvos.engine.optimizers import Recipe
@@ -135,3 +141,70 @@ def test_missing_checkpoints(tmp_path, name):
     (tmp_path / "folder").mkdir()
     with pytest.raises(UserError, match=name):
         checkpoint_file(tmp_path / name)
+
+
+@pytest.fixture
+def runs(tmp_path, trained):
+    """Two runs, the older with a last checkpoint, the newer with a previous one as well."""
+    names = ("old/checkpoints/last", "new/checkpoints/previous", "new/checkpoints/last")
+    files = [tmp_path / f"{name}.ckpt" for name in names]
+    for age, file in zip((3, 2, 1), files, strict=True):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(trained[1].read_bytes())
+        os.utime(file, (1000 - age, 1000 - age))
+    return files
+
+
+def flip_in_a_tensor(file):
+    """Alters one bit in the middle of the largest tensor, where PyTorch reads over it."""
+    content = bytearray(file.read_bytes())
+    checkpoint = torch.load(file, weights_only=True)
+    largest = max(checkpoint["state_dict"].values(), key=torch.numel)
+    position = content.find(largest.numpy().tobytes()) + largest.nbytes // 2
+    content[position] ^= 1
+    file.write_bytes(content)
+    torch.load(file, weights_only=True)
+
+
+def test_training_goes_on_from_the_newest_whole_checkpoint(runs, trained, tmp_path):
+    old, previous, last = runs
+    assert resumable_checkpoint(tmp_path) == (last, [])
+    assert resumable_checkpoint(tmp_path, exclude=tmp_path / "new") == (old, [])
+    flip_in_a_tensor(last)
+    found, (line,) = resumable_checkpoint(tmp_path)
+    assert found == previous
+    assert str(last) in line
+    assert "checksum" in line
+    last.unlink()  # as between two renames
+    assert resumable_checkpoint(tmp_path) == (previous, [])
+    write_bad("foreign", previous, trained[1])
+    found, (line,) = resumable_checkpoint(tmp_path)
+    assert found == old
+    assert str(previous) in line
+    old.write_bytes(b"")
+    with pytest.raises(UserError, match="can be used"):
+        resumable_checkpoint(tmp_path)
+
+
+def test_weights_without_the_state_of_training_are_passed_over(runs, tmp_path):
+    _, previous, last = runs
+    checkpoint = torch.load(last, weights_only=True)
+    torch.save({key: checkpoint[key] for key in ("fsrvos", "state_dict")}, last)
+    found, (line,) = resumable_checkpoint(tmp_path)
+    assert found == previous
+    assert "optimizer_states" in line
+
+
+def test_a_torn_file_takes_no_place(runs, trained):
+    _, previous, last = runs
+    beside = last.with_name(".part")
+    last.write_bytes(trained[1].read_bytes() + b"last")  # told apart from the previous one
+    kept = [path.read_bytes() for path in (last, previous)]
+    beside.write_bytes(trained[1].read_bytes()[:-1000])
+    with pytest.raises(UserError, match="part"):
+        put_in_place(beside, last)
+    assert [path.read_bytes() for path in (last, previous)] == kept
+    beside.write_bytes(trained[1].read_bytes())
+    put_in_place(beside, last)
+    assert previous.read_bytes() == kept[0]
+    assert last.read_bytes() == trained[1].read_bytes()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,9 +11,10 @@ from typing import Any
 
 import lightning as L
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig, OmegaConf
 
-from fsrvos.checkpoints import checkpoint_file, load_checkpoint, newest_checkpoint
+from fsrvos.checkpoints import LAST, check_resumable, checkpoint_file, resumable_checkpoint
 from fsrvos.cli.common import build, fit_window, hydra_command, run_folder
 from fsrvos.cli.progress import prepare
 from fsrvos.cli.run_log import describe_run, log_scores, opened_logger
@@ -71,6 +74,10 @@ def train_and_score(config: DictConfig, folder: Path, logger: Logger | None) -> 
         describe_run(config, data, folder, trainer.logger)
     try:
         trainer.fit(module, data, ckpt_path=str(resumed) if resumed else None, weights_only=True)
+    except SIGTERMException:
+        if trainer.is_global_zero:
+            print(f"fsrvos: stopped by SIGTERM; {_how_to_go_on(folder, resumed)}", file=sys.stderr)
+        sys.exit(128 + signal.SIGTERM)
     except SystemExit:  # how Lightning ends after Ctrl-C
         if not trainer.interrupted:
             raise
@@ -90,13 +97,26 @@ def train_and_score(config: DictConfig, folder: Path, logger: Logger | None) -> 
     return trainer.callback_metrics
 
 
+def _how_to_go_on(folder: Path, resumed: Path | None) -> str:
+    if not (folder / LAST).exists():
+        if resumed is None:
+            return f"no checkpoint was saved yet in {folder}; start again"
+        return f"no step was saved since {resumed}; the same command again starts from there"
+    return f"the same command with ckpt_path=last goes on from {folder / LAST}"
+
+
 def find_resumed(config: DictConfig, folder: Path) -> Path | None:
     """The checkpoint to go on from, if the config asks for one."""
     if config.ckpt_path is None:
         return None
-    last = config.ckpt_path == "last"
-    file = newest_checkpoint(folder.parent, exclude=folder) if last else checkpoint_file(config.ckpt_path)
-    load_checkpoint(file)  # so that a damaged or foreign file is told now, in one line
+    if config.ckpt_path != "last":
+        file = checkpoint_file(config.ckpt_path)
+        check_resumable(file)  # so that a damaged or foreign file is told now, in one line
+        return file
+    file, passed_over = resumable_checkpoint(folder.parent, exclude=folder)
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        for reason in passed_over:
+            print(f"fsrvos: {reason}; going on from {file}", file=sys.stderr)
     return file
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning import LightningDataModule
@@ -110,6 +111,8 @@ class EpisodeDataModule(LightningDataModule):
         self.rivals = rivals
         self.train_transform = train_transform or TrainTransform()
         self.test_transform = test_transform or TestTransform()
+        self._train_loader: ResumableLoader | None = None
+        self._resumed_at: dict[str, Any] | None = None
 
     @cached_property
     def annotations(self) -> Annotations:
@@ -190,13 +193,30 @@ class EpisodeDataModule(LightningDataModule):
         dataset = TrainDataset(
             self.repeated_episodes or self.train_episodes, self.train_transform, self.rivals
         )
-        return ResumableLoader(
+        loader = ResumableLoader(
             dataset,
             batch_size=self.batch_size,
             sampler=EpisodeSampler(len(dataset), rank=rank, world_size=world_size),
             collate_fn=collate,
             **self._reading(),
         )
+        if self._resumed_at is not None:
+            loader.load_state_dict(self._resumed_at)
+            self._resumed_at = None
+        self._train_loader = loader
+        return loader
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns where in which epoch training stands.
+
+        Lightning saves the state of the loader itself as well. But it does not restore it where the loader is made
+        before the loops are restored, as it is when a schedule asks how many steps ``max_epochs`` are.
+        """
+        return self._train_loader.state_dict() if self._train_loader is not None else {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Lets the next loader go on there."""
+        self._resumed_at = dict(state_dict)
 
     def val_dataloader(self) -> list[EpisodeLoader]:
         """Returns a loader for each of ``VALIDATED``: a few held-out episodes, one window of each.

@@ -1,11 +1,14 @@
 """The last checkpoint is that of the last step, whatever validation thought of it."""
 
+from types import SimpleNamespace
+
 import lightning as L
 import pytest
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
+from fsrvos.engine import callbacks
 from fsrvos.engine.callbacks import LastCheckpoint
 
 pytestmark = pytest.mark.filterwarnings(
@@ -30,18 +33,17 @@ class Worse(L.LightningModule):
         return torch.optim.SGD(self.parameters(), lr=1.0)
 
 
-def train(folder, best=None, **options):
+def train(folder, best=None, every_n_steps=None, **options):
     data = DataLoader(torch.zeros(20, 1), batch_size=1)
-    callbacks = [LastCheckpoint(folder), *([best] if best else [])]
+    kept = [LastCheckpoint(folder, every_n_steps), *([best] if best else [])]
     trainer = L.Trainer(
         accelerator="cpu",
         logger=False,
-        callbacks=callbacks,
+        callbacks=kept,
         enable_checkpointing=True,
         enable_progress_bar=False,
         enable_model_summary=False,
-        val_check_interval=2,
-        **{"max_steps": 5, **options},
+        **{"max_steps": 5, "val_check_interval": 2, **options},
     )
     trainer.fit(Worse(), data, data)
     return trainer
@@ -81,3 +83,39 @@ def test_it_is_written_after_every_validation_inside_training_only(tmp_path, mon
 def test_a_trial_run_leaves_no_file(tmp_path):
     train(tmp_path, fast_dev_run=True)
     assert not (tmp_path / "last.ckpt").exists()
+
+
+def test_it_is_written_every_few_steps_and_the_one_before_is_kept(tmp_path, monkeypatch):
+    """Steps 4 and 8 end in a validation, which saves; 3 steps after a checkpoint the next is due."""
+    saved = []
+    replaced = callbacks.put_in_place
+    monkeypatch.setattr(
+        callbacks,
+        "put_in_place",
+        lambda beside, path: (saved.append(steps_in(beside)), replaced(beside, path)),
+    )
+    train(tmp_path, every_n_steps=3, max_steps=12, val_check_interval=4)
+    assert saved == [3, 4, 7, 8, 11, 12]
+    assert steps_in(tmp_path / "last.ckpt") == 12
+    assert steps_in(tmp_path / "previous.ckpt") == 11
+
+
+def test_an_impossible_interval(tmp_path):
+    with pytest.raises(ValueError, match="got 0"):
+        LastCheckpoint(tmp_path, every_n_steps=0)
+
+
+def test_random_numbers_of_a_step_depend_on_the_step_alone():
+    """Not on what was drawn before; and they differ between steps, epochs, processes and seeds."""
+
+    def drawn(seed, rank, epoch, batch, before):
+        torch.rand(before)
+        place = SimpleNamespace(global_rank=rank, current_epoch=epoch)
+        callbacks.StepSeed(seed).on_train_batch_start(place, None, None, batch)
+        return torch.rand(4)
+
+    with torch.random.fork_rng():
+        keys = [(0, 0, 0, 0), (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1)]
+        first = torch.stack([drawn(*key, before=1) for key in keys])
+        assert torch.equal(first, torch.stack([drawn(*key, before=7) for key in keys]))
+        assert len(first.unique(dim=0)) == len(keys)
