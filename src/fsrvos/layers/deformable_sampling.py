@@ -28,35 +28,9 @@ def sample(value: Tensor, locations: Tensor, weights: Tensor, shapes: list[tuple
 def sample_by_gather(
     value: Tensor, locations: Tensor, weights: Tensor, shapes: list[tuple[int, int]]
 ) -> Tensor:
-    """As ``sample``: one weighted sum over the four cells around every point, with no sampled value kept."""
-    b, n, heads, _ = value.shape
-    device = value.device
-    height, width = torch.tensor(shapes, device=device).to(locations.dtype)[..., None].unbind(1)
-    x, y = locations.unbind(-1)
-    x, y = x * width - 0.5, y * height - 0.5
-    left, top = x.detach().floor(), y.detach().floor()
-    right_share, lower_share = x - left, y - top
-    # What is not finite stays so in the shares; as a cell's number it would end the program.
-    left, top = left.nan_to_num(), top.nan_to_num()
-
-    starts = torch.tensor([0, *(h * w for h, w in shapes[:-1])], device=device).cumsum(0)
-    clips = torch.arange(b, device=device)[:, None, None, None, None] * n
-    first = ((clips + starts[:, None]) * heads + torch.arange(heads, device=device)[:, None, None]).int()
-    columns = [_side(left, 1 - right_share, width), _side(left + 1, right_share, width)]
-    rows = [_side(top, 1 - lower_share, height), _side(top + 1, lower_share, height)]
-    cells, shares = [], []
-    for row, row_share in rows:
-        row, row_share = row * width, row_share * weights
-        for column, column_share in columns:
-            cells.append((row + column).int() * heads + first)
-            shares.append(row_share * column_share)
-    attended = F.embedding_bag(
-        torch.stack(cells, -1).flatten(3).flatten(0, 2),
-        value.flatten(0, 2).to(shares[0].dtype),
-        mode="sum",
-        per_sample_weights=torch.stack(shares, -1).flatten(3).flatten(0, 2),
-    )
-    return rearrange(attended, "(b q m) c -> b q (m c)", b=b, m=heads)
+    """As ``sample``: frame by frame, so that what is made stays small, and no sampled value is kept."""
+    frames = zip(value, locations, weights, strict=True)
+    return torch.stack([_gather(*frame, shapes) for frame in frames])
 
 
 def sample_by_grid(
@@ -73,6 +47,36 @@ def sample_by_grid(
     weights = rearrange(weights, "b q m l p -> (b m) q (l p)")
     attended = (torch.cat(sampled, dim=-1) * weights[:, None]).sum(-1)
     return rearrange(attended, "(b m) c q -> b q (m c)", m=heads)
+
+
+def _gather(value: Tensor, locations: Tensor, weights: Tensor, shapes: list[tuple[int, int]]) -> Tensor:
+    """One weighted sum over the four cells around every point of a frame: (N, heads, c) -> (Q, heads * c)."""
+    heads, device = value.shape[1], value.device
+    height, width = torch.tensor(shapes, device=device).to(locations.dtype)[..., None].unbind(1)
+    x, y = locations.unbind(-1)
+    x, y = x * width - 0.5, y * height - 0.5
+    left, top = x.detach().floor(), y.detach().floor()
+    right_share, lower_share = x - left, y - top
+    # What is not finite stays so in the shares; as a cell's number it would end the program.
+    left, top = left.nan_to_num(), top.nan_to_num()
+
+    starts = torch.tensor([0, *(h * w for h, w in shapes[:-1])], device=device).cumsum(0)
+    first = (starts[:, None] * heads + torch.arange(heads, device=device)[:, None, None]).int()
+    columns = [_side(left, 1 - right_share, width), _side(left + 1, right_share, width)]
+    rows = [_side(top, 1 - lower_share, height), _side(top + 1, lower_share, height)]
+    cells, shares = [], []
+    for row, row_share in rows:
+        row, row_share = row * width, row_share * weights
+        for column, column_share in columns:
+            cells.append((row + column).int() * heads + first)
+            shares.append(row_share * column_share)
+    attended = F.embedding_bag(
+        torch.stack(cells, -1).flatten(2).flatten(0, 1),
+        value.flatten(0, 1).to(shares[0].dtype),
+        mode="sum",
+        per_sample_weights=torch.stack(shares, -1).flatten(2).flatten(0, 1),
+    )
+    return rearrange(attended, "(q m) c -> q (m c)", m=heads)
 
 
 def _side(cell: Tensor, share: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
