@@ -84,7 +84,7 @@ def _answer(
     jump_cost: float,
 ) -> tuple[Tensor, Tensor]:
     """Masks (T, H, W) bool at native size, and scores (T,), of one phrase."""
-    prediction = model(clip, support, maps)
+    prediction = model(clip, support, maps, every_layer=False)
     (height, width), scores = clip.sizes[0].tolist(), prediction.logits[0].sigmoid()
     logits = real_cells(prediction.masks[0], (height, width))
     if previous is not None:

@@ -58,6 +58,13 @@ def test_masks_are_those_of_an_evaluation(variant):
     assert 0 < answer.masks.mean() < 1
 
 
+def test_masks_of_the_last_decoder_layer_alone_are_drawn():
+    predictor, drawn = make(), []
+    predictor.model.mask_head.register_forward_hook(lambda *_: drawn.append(1))
+    predictor.segment(pixels(10), ["the red dax", "a wug"], predictor.support(annotated(), "a dax"))
+    assert len(drawn) == 3 * 2  # windows of four frames, phrases
+
+
 def test_support_and_backbone_run_once_for_all_windows_phrases_and_videos(monkeypatch):
     predictor = make()
     counts = {"support": 0, "backbone": 0}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
+
+from fsrvos.layers.deformable_sampling import sample
 
 
 class DeformableAttention(nn.Module):
@@ -69,21 +70,15 @@ class DeformableAttention(nn.Module):
         """
         heads, levels, points = self.num_heads, self.num_levels, self.num_points
         value = self.value_projection(memory).masked_fill(padding_mask[..., None], 0.0)
-        value = rearrange(value, "b n (m c) -> (b m) c n", m=heads)
         offsets = rearrange(
             self.sampling_offsets(query), "b q (m l p d) -> b q m l p d", m=heads, l=levels, p=points
         )
-        weights = rearrange(self.attention_weights(query), "b q (m n) -> (b m) q n", m=heads).softmax(-1)
+        weights = self.attention_weights(query).unflatten(-1, (heads, -1)).softmax(-1)
         locations = self._locations(references, offsets, shapes)
-        grids = rearrange(2 * locations - 1, "b q m l p d -> l (b m) q p d")
-        sampled = [
-            F.grid_sample(level.unflatten(-1, shape), grid, align_corners=False)
-            for level, shape, grid in zip(
-                value.split([h * w for h, w in shapes], -1), shapes, grids, strict=True
-            )
-        ]
-        attended = (torch.cat(sampled, dim=-1) * weights[:, None]).sum(-1)
-        return self.output_projection(rearrange(attended, "(b m) c q -> b q (m c)", m=heads))
+        attended = sample(
+            value.unflatten(-1, (heads, -1)), locations, weights.unflatten(-1, (levels, points)), shapes
+        )
+        return self.output_projection(attended)
 
     def _locations(self, references: Tensor, offsets: Tensor, shapes: list[tuple[int, int]]) -> Tensor:
         """Sampling locations in [0, 1]: (B, Q, heads, levels, points, 2)."""

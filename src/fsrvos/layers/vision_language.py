@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from fsrvos.layers.feed_forward import feed_forward
+
 
 class EarlyFusion(nn.Module):
     """Multiplies visual features by what they find in the phrase (model.md section 4)."""
@@ -97,7 +99,7 @@ class VisionLanguageBlock(nn.Module):
             need_weights=False,
         )
         x = self.norm2(x + self.dropout(read))
-        x = self.norm3(x + self.dropout(self.linear2(self.dropout(self.linear1(x).relu()))))
+        x = self.norm3(x + self.dropout(feed_forward(x, self.linear1, self.linear2, self.dropout)))
         return rearrange(x, "b (t h w) c -> b t c h w", t=t, h=h, w=w)
 
     def _attend_clip(self, features: Tensor, position: Tensor, padding_mask: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What every query of every decoder layer says: class, box, mask."""
+"""What every query of a decoder layer says: class, box, mask."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ def read_queries(
     sizes: Tensor,
     class_heads: nn.ModuleList,
     mask_head: DynamicMaskHead,
+    *,
+    every_layer: bool,
 ) -> Prediction:
-    """Class, box and mask of every query, from each decoder layer's states.
+    """Class, box and mask of every query, from the decoder layers' states.
 
     Args:
         decoded: States and boxes of B*T frames.
@@ -24,11 +26,13 @@ def read_queries(
         sizes: (B, 2) height and width of the unpadded frames.
         class_heads: One for each layer.
         mask_head: Shared by the layers.
+        every_layer: Read the earlier layers too, into ``auxiliary``; else the last one alone.
     """
     b, t = mask_features.shape[:2]
     to_pixels = sizes.flip(-1).repeat_interleave(t, dim=0)[:, None]
+    spoken = list(zip(class_heads, decoded.states, decoded.boxes, strict=True))
     layers = []
-    for head, states, boxes in zip(class_heads, decoded.states, decoded.boxes, strict=True):
+    for head, states, boxes in spoken if every_layer else spoken[-1:]:
         centres = boxes[..., :2].detach() * to_pixels
         masks = mask_head(states, centres, mask_features.flatten(0, 1))
         layers.append(Prediction(*(x.unflatten(0, (b, t)) for x in (head(states)[..., 0], boxes, masks))))

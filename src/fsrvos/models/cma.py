@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -181,6 +182,8 @@ class CMA(nn.Module, HubModel):
         query: Clip,
         support: Support | EncodedSupport | None = None,
         maps: list[Tensor] | None = None,
+        *,
+        every_layer: bool = True,
     ) -> Prediction:
         """Segments query clips.
 
@@ -188,6 +191,8 @@ class CMA(nn.Module, HubModel):
             query: B clips with their phrases.
             support: N annotated clips of the same categories; encoded already, to be used again; None: none is shown.
             maps: What the backbone says of the query's frames, where that is known, as for a further phrase.
+            every_layer: The earlier decoder layers answer too, as the loss asks for; the answer is the last one's,
+                which is the same without them.
 
         Returns:
             The last decoder layer's prediction, with those of the earlier layers in ``auxiliary``.
@@ -201,7 +206,7 @@ class CMA(nn.Module, HubModel):
                 raise ValueError(
                     "encoded support and maps go with clips of one size, padded to a multiple of 32"
                 )
-            return group_by_group(self, query, support, groups)
+            return group_by_group(partial(self, every_layer=every_layer), query, support, groups)
         features, phrase = self.encode(query, maps=maps)
         related, matches = self.relate(features, self.show(support, features))
         position = positions([features.finest_padding, *features.padding], self.hidden_dim)
@@ -215,10 +220,13 @@ class CMA(nn.Module, HubModel):
             [features.finest_padding, *features.padding[:3]],
             phrase.as_memory,
         )
-        prediction = read_queries(decoded, mask_features, query.sizes, self.class_heads, self.mask_head)
+        prediction = read_queries(
+            decoded, mask_features, query.sizes, self.class_heads, self.mask_head, every_layer=every_layer
+        )
         prediction.matches = matches
         seen = (query.frames, features.finest_padding, phrase)
-        for i, layer in enumerate([*prediction.auxiliary, prediction]):
+        layers = [*prediction.auxiliary, prediction]
+        for i, layer in enumerate(layers, start=-len(layers)):
             if self.judges is not None:
                 layer.logits = layer.logits + self.judges[i](layer.masks, matches[0])
             if self.phrase_judge is not None:
@@ -289,4 +297,5 @@ class CMA(nn.Module, HubModel):
     def segment(self, query: Clip, support: Support | EncodedSupport | None = None) -> Segmentation:
         """Masks of the query that answers best, over the whole clip or frame by frame (model.md section 10)."""
         is_frame = ~query.padding_mask.flatten(2).all(-1)
-        return choose_queries(self(query, support), is_frame, frame_by_frame=self.choose_per_frame)
+        prediction = self(query, support, every_layer=False)
+        return choose_queries(prediction, is_frame, frame_by_frame=self.choose_per_frame)

@@ -51,21 +51,17 @@ class DynamicMaskHead(nn.Module):
         w1, w2 = (rearrange(w, "n q (o i) -> n q o i", o=d) for w in (w1, w2))
         on_features, on_offset = w1.split([self.mask_channels, 2], dim=-1)
         # The first convolution is linear: mask features need not be repeated for every query, and the offsets
-        # to the centre split into a part of the query and a part of the cell.
+        # to the centre split into a part of the column and a part of the row.
         x = torch.einsum("nqoi,nihw->nqohw", on_features, mask_features)
-        cells = self._cells(mask_features)
-        on_offset = on_offset * self.coordinate_scale
-        offset = torch.einsum("nqod,nqd->nqo", on_offset, centres) + b1
-        x = x + offset[..., None, None] - torch.einsum("nqod,dhw->nqohw", on_offset, cells)
+        on_x, on_y = (on_offset * self.coordinate_scale).split(1, dim=-1)
+        columns, rows = (_cells(n, centres.device) for n in (x.shape[-1], x.shape[-2]))
+        across = on_x * (centres[..., None, :1] - columns)
+        down = on_y * (centres[..., None, 1:] - rows) + b1[..., None]
+        x = x + across[..., None, :] + down[..., None]
         x = torch.einsum("nqoi,nqihw->nqohw", w2, x.relu()) + b2[..., None, None]
         return torch.einsum("nqi,nqihw->nqhw", w3, x.relu()) + b3[..., None]
 
-    @staticmethod
-    def _cells(mask_features: Tensor) -> Tensor:
-        """Pixel coordinates (2, h, w) of the cells' centres, x then y."""
-        h, w = mask_features.shape[-2:]
-        y, x = (
-            torch.arange(n, device=mask_features.device, dtype=torch.float32) * STRIDE + STRIDE // 2
-            for n in (h, w)
-        )
-        return torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1])
+
+def _cells(count: int, device: torch.device) -> Tensor:
+    """Pixel coordinates of the centres of a row or column of cells."""
+    return torch.arange(count, device=device, dtype=torch.float32) * STRIDE + STRIDE // 2

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fsrvos.layers.deformable_attention import DeformableAttention
+from fsrvos.layers.feed_forward import feed_forward
 from fsrvos.layers.mlp import MLP
 from fsrvos.layers.position import position_of_boxes
 
@@ -61,7 +62,7 @@ class EncoderLayer(nn.Module):
         x = memory.tokens
         seen = self.self_attention(x + position, references, x, memory.padding_mask, memory.shapes)
         x = self.norm1(x + self.dropout(seen))
-        return self.norm2(x + self.dropout(self.linear2(self.dropout(self.linear1(x).relu()))))
+        return self.norm2(x + self.dropout(feed_forward(x, self.linear1, self.linear2, self.dropout)))
 
 
 class DecoderLayer(nn.Module):
@@ -89,7 +90,7 @@ class DecoderLayer(nn.Module):
             x + position, references, memory.tokens, memory.padding_mask, memory.shapes
         )
         x = self.norm1(x + self.dropout(found))
-        return self.norm3(x + self.dropout(self.linear2(self.dropout(self.linear1(x).relu()))))
+        return self.norm3(x + self.dropout(feed_forward(x, self.linear1, self.linear2, self.dropout)))
 
 
 class DeformableTransformer(nn.Module):

@@ -189,6 +189,48 @@ def test_segment_chooses_one_query_for_the_whole_clip():
         torch.testing.assert_close(answer.boxes[b], prediction.boxes[b, :, best])
 
 
+@pytest.mark.parametrize(
+    ("variant", "judges"),
+    [(v, {}) for v in VARIANTS]
+    + [("cma_plus", {"rest": True, "judge_by_match": True, "judge_by_phrase": True})],
+)
+@pytest.mark.parametrize("real", [None, (40, 90)], ids=["whole", "padded"])
+def test_the_last_layer_alone_says_what_it_says_among_all(variant, judges, real):
+    model, drawn = tiny_model(variant, num_decoder_layers=3, **judges), []
+    query, support = make_clip(PHRASES[:2], real=real), make_support((0, 1))
+    model.mask_head.register_forward_hook(lambda *_: drawn.append(1))
+    with torch.no_grad():
+        among_all = model(query, support)
+        assert (len(drawn), len(among_all.auxiliary)) == (3, 2)
+        alone = model(query, support, every_layer=False)
+    assert (len(drawn), len(alone.auxiliary)) == (4, 0)
+    for name in ("logits", "boxes", "masks"):
+        assert torch.equal(getattr(alone, name), getattr(among_all, name))
+
+
+@pytest.mark.parametrize("judges", [{}, {"rest": True, "judge_by_match": True, "judge_by_phrase": True}])
+def test_gradients_of_the_last_layer_are_the_same_alone(judges):
+    model = tiny_model(num_decoder_layers=3, **judges).train()
+    model.apply(lambda module: setattr(module, "p", 0.0) if isinstance(module, torch.nn.Dropout) else None)
+    found = []
+    for every_layer in (True, False):
+        torch.manual_seed(0)
+        prediction = model(make_clip(), make_support(), every_layer=every_layer)
+        total = sum((x**2).sum() for x in (prediction.logits, prediction.boxes, prediction.masks))
+        parameters = [p for p in model.parameters() if p.requires_grad]
+        found.append(torch.autograd.grad(total, parameters, allow_unused=True))
+    assert any(gradient is not None for gradient in found[0])
+    for among_all, alone in zip(*found, strict=True):
+        torch.testing.assert_close(alone, among_all)
+
+
+def test_segment_draws_masks_of_the_last_layer_alone():
+    model, drawn = tiny_model(num_decoder_layers=3), []
+    model.mask_head.register_forward_hook(lambda *_: drawn.append(1))
+    model.segment(make_clip(), make_support())
+    assert len(drawn) == 1
+
+
 def test_segment_may_choose_frame_by_frame():
     model = tiny_model(choose_per_frame=True)
     query, support = make_clip(PHRASES, frames=3), make_support((0, 1, 2))
