@@ -65,7 +65,8 @@ def check_resumable(file: Path) -> None:
         UserError: It is damaged, not of fsrvos-train, or without the state of a training.
     """
     check_whole(file)
-    missing = [key for key in TRAINING if key not in load_checkpoint(file)]
+    held = load_checkpoint(file)
+    missing = [key for key in TRAINING if key not in held]
     if missing:
         raise UserError(f"{file} cannot go on: it holds no {', '.join(missing)}; give the last.ckpt of a run")
 
@@ -99,9 +100,8 @@ def put_in_place(beside: Path, file: Path) -> None:
     """
     if beside.is_file():  # FSDP's shards are a folder
         with beside.open("rb") as written:
-            os.fsync(
-                written.fileno()
-            )  # else a crash of the machine may leave the new name with an empty file
+            # Else a crash of the machine may leave the new name with an empty file.
+            os.fsync(written.fileno())
         check_whole(beside)
     if file.exists():
         file.replace(file.with_name(PREVIOUS.name))

@@ -168,9 +168,8 @@ class PredictionFolder:
                 for mask in self._unfinished:
                     mask.unlink(missing_ok=True)
                 worth_keeping = self.done > 0 and not _of_disk(error)
-                if (
-                    self._drawn is not None
-                ):  # one that was not drawn again whole does not replace the earlier one
+                if self._drawn is not None:
+                    # One that was not drawn again whole does not replace the earlier one.
                     whole = worth_keeping and self._drawn_frames == self.done
                     self._drawn.__exit__(
                         *((None, None, None) if whole else (kind or UserError, error, trace))

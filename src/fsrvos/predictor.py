@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, overload
 
 import numpy as np
 import torch
@@ -128,6 +128,18 @@ class Predictor:
         encoded = encode_clips(self.model, clips, self.settings) if self.model.uses_support else None
         return SupportSet(clips, encoded)
 
+    @overload
+    def segment(
+        self, video: Any, phrase: str, support: SupportSet | None = None, *, rate: float | None = None,
+        on_frames: Callable[[int, int | None], None] | None = None,
+    ) -> VideoMasks: ...  # fmt: skip
+
+    @overload
+    def segment(
+        self, video: Any, phrase: Sequence[str], support: SupportSet | None = None, *, rate: float | None = None,
+        on_frames: Callable[[int, int | None], None] | None = None,
+    ) -> list[VideoMasks]: ...  # fmt: skip
+
     def segment(
         self,
         video: Any,
@@ -136,7 +148,7 @@ class Predictor:
         *,
         rate: float | None = None,
         on_frames: Callable[[int, int | None], None] | None = None,
-    ) -> Any:
+    ) -> VideoMasks | list[VideoMasks]:
         """Segments a video.
 
         Args:

@@ -47,9 +47,8 @@ def app(config: DictConfig) -> None:
         str(config.checkpoint), device=config.device, jump_cost=config.jump_cost,
         short_side=config.short_side, max_long_side=config.max_long_side, window=config.window,
     )  # fmt: skip
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = (
-        "False"  # gradio would call home otherwise; it asks for this each time
-    )
+    # Gradio would call home otherwise; it asks for this each time.
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     from fsrvos.app.events import Desk
     from fsrvos.app.serving import served
 

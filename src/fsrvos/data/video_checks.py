@@ -71,9 +71,8 @@ def check_video(task: VideoTask) -> VideoResult:
     for frame in task.frames:
         with told(report):
             path = layout.mask(task.video, frame)
-            if not task.needs_masks and not os.path.exists(
-                path
-            ):  # of a name that is too long, Path.exists raises
+            # Of a name that is too long, Path.exists raises.
+            if not task.needs_masks and not os.path.exists(path):
                 continue
             values = read_mask(path)
             areas[frame] = areas_of(values, layout.name)

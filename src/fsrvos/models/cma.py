@@ -203,9 +203,7 @@ class CMA(nn.Module, HubModel):
         """
         if self.pad_support_masks and not is_tight(query, groups := groups_of(query)):
             if isinstance(support, EncodedSupport) or maps is not None:
-                raise ValueError(
-                    "encoded support and maps go with clips of one size, padded to a multiple of 32"
-                )
+                raise ValueError("encoded support and maps go with clips of one size, padded to whole cells")
             return group_by_group(partial(self, every_layer=every_layer), query, support, groups)
         features, phrase = self.encode(query, maps=maps)
         related, matches = self.relate(features, self.show(support, features))
