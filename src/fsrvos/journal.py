@@ -90,7 +90,7 @@ class Journal:
             for number, line in enumerate(lines):
                 try:
                     content = json.loads(line) if line.endswith(b"\n") else None
-                except ValueError:
+                except (ValueError, RecursionError):
                     content = None
                 if content is None:
                     break

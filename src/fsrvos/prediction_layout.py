@@ -76,5 +76,5 @@ def _recorded(folder: Path) -> Iterator[Path]:
         for number, (phrase, names) in enumerate(phrases, start=1):
             place = folder / MASKS / slug(number, phrase)
             yield from (place / f"{name}.png" for name in names if name == Path(name).name)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return  # no record of ours

@@ -10,6 +10,8 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from fsrvos.checkpoints import LAST
+from fsrvos.config_files import read_config
+from fsrvos.data.json_files import read_json
 from fsrvos.errors import UserError
 from fsrvos.report import replace_file
 
@@ -68,12 +70,13 @@ def settings_of(weights: Path) -> Settings:
     have the published ones.
 
     Raises:
-        UserError: A predictor.json that cannot be read.
+        UserError: A predictor.json or config.yaml that cannot be read.
     """
     saved = weights.parent / FILE
     if saved.is_file():
+        found = read_json(saved)
         try:
-            return Settings(**json.loads(saved.read_text()))
+            return Settings(**found)
         except (TypeError, ValueError) as error:
             raise UserError(
                 f"{saved}: must hold short_side, max_long_side and window as whole numbers ({error})"
@@ -81,7 +84,7 @@ def settings_of(weights: Path) -> Settings:
     config = weights.parent.parent / "config.yaml"
     if weights.parent.name != LAST.parent.name or not config.is_file():
         return Settings()
-    return _of_run(OmegaConf.to_container(OmegaConf.load(config)))
+    return _of_run(OmegaConf.to_container(read_config(config)))
 
 
 def _of_run(config: Any) -> Settings:

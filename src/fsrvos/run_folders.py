@@ -7,6 +7,7 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from fsrvos.data.json_files import read_value
 from fsrvos.errors import UserError
 from fsrvos.report import replace_file
 
@@ -65,7 +66,7 @@ def job_records(sweep: Path) -> list[JobRecord]:
     records = []
     for file in (Path(sweep) / JOBS).glob("*.json"):
         try:
-            content = json.loads(file.read_text())
+            content = read_value(file)
             folder = Path(os.path.normpath(Path(sweep) / content.pop("folder")))
             records.append(JobRecord(folder=folder, **content))
         except (ValueError, TypeError, KeyError, AttributeError) as error:

@@ -15,6 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from fsrvos.checkpoints import DESCRIPTION, PREFIX, checkpoint_file
+from fsrvos.data.json_files import read_json
 from fsrvos.errors import UserError
 from fsrvos.models.hub import CONFIG, TENSORS
 from fsrvos.published_config import UnknownNetwork, infer_config
@@ -101,15 +102,13 @@ def _read_pretrained(folder: Path) -> Weights:
     config = folder / CONFIG
     if not config.is_file():
         raise UserError(f"{config} does not exist; give a folder that CMA.save_pretrained wrote")
-    return Weights(
-        folder / TENSORS, OURS, _json(config.read_text(), config), tensors, "save_pretrained folder"
-    )
+    return Weights(folder / TENSORS, OURS, read_json(config), tensors, "save_pretrained folder")
 
 
 def _json(text: str, file: Path) -> dict[str, Any]:
     try:
         config = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{file}: the description of its network is no JSON ({error})") from error
     if not isinstance(config, dict):
         raise UserError(f"{file}: the description of its network is no JSON object")

@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from fsrvos.cli.common import build, fit_window, hydra_command, run_folder
+from fsrvos.cli.common import build, config_directory, fit_window, hydra_command, run_folder
 from fsrvos.cli.processes import check_processes, run_processes
 from fsrvos.cli.progress import prepare
 from fsrvos.cli.scoring import score, score_predictions
+from fsrvos.config_files import read_config, targets
 from fsrvos.engine.evaluation import planned
 from fsrvos.engine.predictions import Predictions, told_missing
 from fsrvos.errors import UserError
@@ -110,10 +111,11 @@ def with_settings_of_run(config: DictConfig, saved_file: Path) -> DictConfig:
         saved_file: Config of that run; weights and predictions from elsewhere have none.
 
     Raises:
-        UserError: Nothing says what data to test on.
+        UserError: Nothing says what data to test on, or the config of the run names classes that are not ours.
     """
-    saved = OmegaConf.load(saved_file) if saved_file.is_file() else OmegaConf.create()
-    assert isinstance(saved, DictConfig)
+    saved = read_config(saved_file) if saved_file.is_file() else OmegaConf.create()
+    if not isinstance(saved, DictConfig):
+        raise UserError(f"{saved_file} is no config of a run: it must hold keys with values, not a list")
     chosen = OmegaConf.select(config, "data")  # no key at all while the group is null
     names_data = chosen is not None and "_target_" in chosen
     if not names_data and "data" not in saved:
@@ -124,10 +126,31 @@ def with_settings_of_run(config: DictConfig, saved_file: Path) -> DictConfig:
         if filled[key] is None:
             filled[key] = saved.get(key, fallback)
     if not names_data:
+        if not config.trust_run:
+            check_targets(saved.data, saved_file)
         filled.data = OmegaConf.merge(saved.data, {"group": filled.group, "seed": filled.seed}, chosen or {})
         if filled.name == "eval":
             filled.name = saved.name
     return filled
+
+
+def check_targets(data: Any, file: Path) -> None:
+    """Refuses the data of a run that came with a class of its own: what is built from it could be any program.
+
+    Raises:
+        UserError: It names another ``_target_`` than the configs of this package.
+    """
+    ours = {
+        name
+        for option in Path(config_directory(), "data").glob("*.yaml")
+        for name in targets(read_config(option))
+    }
+    foreign = sorted(set(targets(data)) - ours)
+    if foreign:
+        raise UserError(
+            f"{file}: data names {foreign[0]}, which is not of this package and would be run; say data=OPTION, or "
+            "trust_run=true if it is your own"
+        )
 
 
 if __name__ == "__main__":

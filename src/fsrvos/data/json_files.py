@@ -17,6 +17,32 @@ MAX_MEGABYTES = 64
 MAX_SUPPORT_MEGABYTES = 512
 
 
+def read_value(path: Path, max_megabytes: int = MAX_MEGABYTES, **how: Any) -> Any:
+    """Reads whatever one JSON file holds.
+
+    Args:
+        path: The file.
+        max_megabytes: Larger files are refused.
+        how: As ``json.loads``.
+
+    Raises:
+        UserError: If the file cannot be read, is too large, or is not valid JSON.
+    """
+    again = "download or write it again"
+    try:
+        return json.loads(_content(path, max_megabytes), **how)
+    except OSError as error:
+        raise fault_error("json", path, f"cannot be read ({error.strerror})") from error
+    except UserError:
+        raise
+    except ValueError as error:  # no JSON, no UTF-8, or a number of thousands of digits
+        raise fault_error("json", path, f"not valid JSON ({error})", again) from error
+    except RecursionError as error:
+        raise fault_error("json", path, "not valid JSON (nested too deep)", again) from error
+    except MemoryError as error:
+        raise fault_error("json", path, "does not fit in memory", again) from error
+
+
 def read_json(path: Path, report: Report | None = None, max_megabytes: int = MAX_MEGABYTES) -> dict[str, Any]:
     """Reads one JSON object.
 
@@ -38,20 +64,7 @@ def read_json(path: Path, report: Report | None = None, max_megabytes: int = MAX
             twice.update((key, None) for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
         return content
 
-    try:
-        content = json.loads(_content(path, max_megabytes), object_pairs_hook=once if report else None)
-    except OSError as error:
-        raise fault_error("json", path, f"cannot be read ({error.strerror})") from error
-    except UserError:
-        raise
-    except ValueError as error:  # no JSON, no UTF-8, or a number of thousands of digits
-        raise fault_error("json", path, f"not valid JSON ({error})", "download or write it again") from error
-    except RecursionError as error:
-        raise fault_error(
-            "json", path, "not valid JSON (nested too deep)", "download or write it again"
-        ) from error
-    except MemoryError as error:
-        raise fault_error("json", path, "does not fit in memory", "download or write it again") from error
+    content = read_value(path, max_megabytes, object_pairs_hook=once if report else None)
     if report:
         for key in twice:
             report(fault("json-key-twice", path, f"the key {key!r} stands twice in one object"))

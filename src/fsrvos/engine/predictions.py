@@ -20,6 +20,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from fsrvos.data.json_files import MAX_SUPPORT_MEGABYTES, read_value
 from fsrvos.errors import UserError
 from fsrvos.pictures import save_masks
 from fsrvos.report import replace_file
@@ -170,10 +171,7 @@ def _in_short(frames: Sequence[str]) -> str:
 
 def _read_rle(path: Path) -> dict[tuple[str, str], dict[str, Any]]:
     """By (video, expression): frame -> RLE or None."""
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as JSON ({error})") from error
+    content = read_value(path, MAX_SUPPORT_MEGABYTES)  # a whole test of large masks has tens of megabytes
     entries: dict[tuple[str, str], dict[str, Any]] = {}
     for number, entry in enumerate(content if isinstance(content, list) else [None]):
         try:

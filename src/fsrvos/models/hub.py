@@ -9,6 +9,7 @@ from typing import Any, Self
 from huggingface_hub import PyTorchModelHubMixin, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
+from fsrvos.data.json_files import read_json
 from fsrvos.encoders.hub import hub
 from fsrvos.encoders.text_models import load_tokenizer
 from fsrvos.errors import UserError
@@ -69,10 +70,10 @@ class HubModel(
                 raise UserError(f"{folder / name} does not exist; give a folder that save_pretrained wrote")
         tensors, _ = read_file(folder / TENSORS)
         try:
-            config = json.loads((folder / CONFIG).read_text())
+            config = read_json(folder / CONFIG)
             model: Any = cls(**{**config, **options})
             model.load_state_dict(tensors)
-        except (json.JSONDecodeError, TypeError, RuntimeError) as error:
+        except (TypeError, RuntimeError) as error:
             raise UserError(
                 f"{folder} holds a network that cannot be built ({_first_line(error)}); give a folder "
                 "that save_pretrained wrote"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,8 +11,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
+from fsrvos.config_files import read_config
+from fsrvos.data.json_files import read_value
 from fsrvos.errors import UserError
 from fsrvos.run_folders import CONFIG, FAILED, JOBS, RESULTS, failure, job_records
 
@@ -166,12 +166,7 @@ def _started(folder: Path) -> str:
 
 
 def _json(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text())
-    except ValueError as error:
-        raise UserError(
-            f"{file} is not valid JSON ({error}); score the run again with fsrvos-eval"
-        ) from error
+    content = read_value(file)
     if not isinstance(content, dict) or not {"standard", "paper", "group"} <= content.keys():
         raise UserError(f"{file} holds no scores of fsrvos; score the run again with fsrvos-eval")
     return content
@@ -179,9 +174,9 @@ def _json(file: Path) -> dict[str, Any]:
 
 def _yaml(file: Path) -> Any:
     try:
-        return OmegaConf.load(file)
-    except (YAMLError, OmegaConfBaseException, OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} is no config ({' '.join(str(error).split())}); delete the run") from error
+        return read_config(file)
+    except UserError as error:
+        raise UserError(f"{error}; delete the run") from error
 
 
 def _select(config: Any, key: str) -> Any:

@@ -151,7 +151,7 @@ def test_what_is_wrong_is_one_line(data, specs, written, tmp_path):
         Predictions(tmp_path / "empty")
     damaged = tmp_path / "damaged.json"
     for content, words in (
-        ("[{", "cannot be read as JSON"),
+        ("[{", "not valid JSON"),
         ("{}", "entry 0 must have video"),
         (
             '[{"video": "a", "expression_id": "0", "frames": ["0"], "segmentations": []}]',

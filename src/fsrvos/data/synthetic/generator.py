@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fsrvos.data.folders import folder_beside
+from fsrvos.data.json_files import read_value
 from fsrvos.data.parallel import check_workers, in_order
 from fsrvos.data.synthetic.categories import CATEGORIES
 from fsrvos.data.synthetic.film import shoot
@@ -101,8 +102,8 @@ def _checked(seed: int, videos: int, frames: int, size: tuple[int, int]) -> dict
 def _parameters_of(root: Path) -> dict[str, Any] | None:
     """What a folder was made with, None when it is no Mini-Ref-Synthetic."""
     try:
-        described = json.loads((root / "categories.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        described = read_value(root / "categories.json")
+    except UserError:
         return None
     if not isinstance(described, dict) or described.get("name") != NAME:
         return None
