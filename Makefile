@@ -9,7 +9,7 @@ demo: $(STAMP)  ## set-up, data, training, scores, contact sheet
 	$(BIN)/fsrvos-train experiment=demo
 
 test: $(STAMP) lint  ## set-up, lint, tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -26,6 +26,7 @@ from fsrvos.pictures import save_masks
 from fsrvos.report import replace_file
 from fsrvos.rle import decode_mask, encode_mask
 from fsrvos.structures import EpisodeSpec
+from fsrvos.video.source import MAX_MEGAPIXELS, too_large
 
 RLE_FILE = "predictions.json"
 LISTED = 5  # expressions named in one line
@@ -196,9 +197,13 @@ def _decode(rle: Any, size: tuple[int, int], place: str) -> np.ndarray:
 def _read_png(path: Path) -> np.ndarray:
     """(H, W) bool; palette and grey by value, colours by brightness."""
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=("PNG",)) as image:  # other decoders start programs, whatever the suffix
+            if too_large(image.width, image.height):
+                raise UserError(f"{path}: has over {MAX_MEGAPIXELS} megapixels; a mask has the size of its video")
             flat = image if image.mode in ("1", "L", "P", "I", "I;16") else image.convert("RGB")
             values = np.asarray(flat) != 0
+    except UserError:
+        raise
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path}: cannot be decoded as an image; write it again") from error
+        raise UserError(f"{path}: cannot be decoded as a PNG; write it again") from error
     return values.any(-1) if values.ndim == 3 else values

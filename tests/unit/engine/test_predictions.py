@@ -144,6 +144,10 @@ def test_what_is_wrong_is_one_line(data, specs, written, tmp_path):
     file.write_bytes(file.read_bytes()[:40])
     with pytest.raises(UserError, match=f"{file}: cannot be decoded"):
         Predictions(written).read(spec, (height, width))
+    for kind, size in (("EPS", (4, 4)), ("PNG", (9000, 9000))):  # neither Ghostscript nor gigabytes
+        Image.new("L", size).save(file, kind)
+        with pytest.raises(UserError, match=f"{file}: (cannot be decoded as a PNG|has over 64 megapixels)"):
+            Predictions(written).read(spec, (height, width))
     with pytest.raises(UserError, match="no such folder of predictions"):
         Predictions(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
