@@ -22,6 +22,7 @@ from fsrvos.cli.jobs import Job, Once
 from fsrvos.cli.mistakes import exit_on_user_error
 from fsrvos.cli.settings_help import settings_help
 from fsrvos.cli.sweeps import sweep_told
+from fsrvos.config_files import read_config, targets
 from fsrvos.data.datamodule import EpisodeDataModule
 from fsrvos.errors import UserError
 from fsrvos.models.cma import CMA
@@ -41,6 +42,27 @@ def config_directory() -> str:
 def build(config: DictConfig, **arguments: Any) -> Any:
     """Instantiates a node; arguments arrive as plain lists and dicts, so none of Hydra's types gets saved."""
     return instantiate(config, _convert_="all", **arguments)
+
+
+def check_targets(node: Any, file: Path, part: str) -> None:
+    """Refuses a part of a run's config that names a class of its own: what is built from it could be any program.
+
+    Args:
+        node: The part.
+        file: The config.
+        part: Name of the part, which is that of its config group.
+
+    Raises:
+        UserError: It names another ``_target_`` than the configs of this package do.
+    """
+    options = Path(config_directory(), part).glob("*.yaml")
+    ours = {name for option in options for name in targets(read_config(option))}
+    foreign = sorted(set(targets(node)) - ours)
+    if foreign:
+        own = f"; say {part}=OPTION, or trust_run=true if it is your own" if part == "data" else ""
+        raise UserError(
+            f"{file}: {part} names {foreign[0]}, which is not of this package and would be run{own}"
+        )
 
 
 def fit_window(data: EpisodeDataModule, model: CMA) -> None:

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from fsrvos.cli.common import build, config_directory, fit_window, hydra_command, run_folder
+from fsrvos.cli.common import build, check_targets, fit_window, hydra_command, run_folder
 from fsrvos.cli.processes import check_processes, run_processes
 from fsrvos.cli.progress import prepare
 from fsrvos.cli.scoring import score, score_predictions
-from fsrvos.config_files import read_config, targets
+from fsrvos.config_files import read_config
 from fsrvos.engine.evaluation import planned
 from fsrvos.engine.predictions import Predictions, told_missing
 from fsrvos.errors import UserError
@@ -127,30 +127,11 @@ def with_settings_of_run(config: DictConfig, saved_file: Path) -> DictConfig:
             filled[key] = saved.get(key, fallback)
     if not names_data:
         if not config.trust_run:
-            check_targets(saved.data, saved_file)
+            check_targets(saved.data, saved_file, "data")
         filled.data = OmegaConf.merge(saved.data, {"group": filled.group, "seed": filled.seed}, chosen or {})
         if filled.name == "eval":
             filled.name = saved.name
     return filled
-
-
-def check_targets(data: Any, file: Path) -> None:
-    """Refuses the data of a run that came with a class of its own: what is built from it could be any program.
-
-    Raises:
-        UserError: It names another ``_target_`` than the configs of this package.
-    """
-    ours = {
-        name
-        for option in Path(config_directory(), "data").glob("*.yaml")
-        for name in targets(read_config(option))
-    }
-    foreign = sorted(set(targets(data)) - ours)
-    if foreign:
-        raise UserError(
-            f"{file}: data names {foreign[0]}, which is not of this package and would be run; say data=OPTION, or "
-            "trust_run=true if it is your own"
-        )
 
 
 if __name__ == "__main__":

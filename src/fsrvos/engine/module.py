@@ -11,7 +11,7 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 
 from fsrvos.data.datamodule import VALIDATED
-from fsrvos.engine.criterion import Criterion
+from fsrvos.engine.criterion import Criterion, Losses
 from fsrvos.engine.metrics import ContourAccuracy, RegionSimilarity
 from fsrvos.engine.optimizers import Recipe
 from fsrvos.engine.processes import take_buffers_of_first
@@ -38,19 +38,23 @@ class SegmentationModule(L.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of a batch of episodes."""
+        losses = self.losses(batch)
+        size = len(batch.specs)
+        self.log("train/loss", losses.total, prog_bar=True, batch_size=size)
+        self.log_dict({f"train/{name}": term for name, term in losses.terms.items()}, batch_size=size)
+        return losses.total
+
+    def losses(self, batch: Batch) -> Losses:
+        """What the criterion finds in a batch of episodes."""
         prediction = self.model(batch.query, batch.support)
         assert batch.targets is not None
-        losses = self.criterion(
+        return self.criterion(
             prediction,
             batch.targets,
             batch.query.padding_mask.flatten(2).all(-1),
             [spec.category for spec in batch.specs],
             self._fit(batch) if self.criterion.phrase_weight else None,
         )
-        size = len(batch.specs)
-        self.log("train/loss", losses.total, prog_bar=True, batch_size=size)
-        self.log_dict({f"train/{name}": term for name, term in losses.terms.items()}, batch_size=size)
-        return losses.total
 
     def _fit(self, batch: Batch) -> Tensor:
         """How well all phrases known of the clips fit the queries' objects and their rivals: (P, T, 1 + K)."""
