@@ -181,6 +181,7 @@ class Episode:
         rivals: (K, T, H, W) bool: other objects of the category in the query's frames, empty ones up to K; None if not
             asked for.
         said: Phrases, each with the object that it is about (0 for the query's own, 1 to K for a rival).
+        unread: Files that could not be read, a line for each, so that this episode stands for another one.
     """
 
     spec: EpisodeSpec
@@ -192,6 +193,7 @@ class Episode:
     native_size: tuple[int, int]
     rivals: Tensor | None = None
     said: list[tuple[str, int]] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -213,6 +215,7 @@ class Batch(Movable):
         targets: Truth, or None in prediction.
         specs: B episode specs.
         native_sizes: B sizes (H0, W0) of the videos on disk.
+        unread: A line for each file that could not be read, so that another episode was.
     """
 
     query: Clip
@@ -220,6 +223,7 @@ class Batch(Movable):
     targets: Targets | None
     specs: list[EpisodeSpec] = field(default_factory=list)
     native_sizes: list[tuple[int, int]] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
 
 
 @dataclass

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import resource
+import shutil
 import signal
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from kill import SAME, SETTINGS, differences
 from fsrvos.checkpoints import LAST, PREVIOUS
 from fsrvos.cli import replay as replay_command
 from fsrvos.cli import train as train_command
+from fsrvos.cli.shortage import out_of_disk, out_of_memory
 from fsrvos.engine.module import SegmentationModule
 
 
@@ -129,3 +132,137 @@ def test_what_is_no_step_is_one_line(tmp_path, capfd):
     for file in ("a.pt", "b.pt"):
         assert replay_command.main([str(tmp_path / file)]) == 2
         assert len(capfd.readouterr().err.splitlines()) == 1
+
+
+# ---------------------------------------------------------------- files
+
+
+@pytest.fixture
+def damaged(data, tmp_path) -> tuple[Path, Path]:
+    """A data root one of whose frames is cut off: that of a training category, which validation does not read."""
+    root = shutil.copytree(data, tmp_path / "damaged")
+    frame = sorted((root / "train" / "JPEGImages" / "plant_0").iterdir())[2]
+    frame.write_bytes(frame.read_bytes()[:100])
+    return root, frame
+
+
+def test_a_file_that_cannot_be_read_ends_training_unless_it_is_to_be_skipped(train, damaged):
+    root, frame = damaged
+    done = train("a", "trainer.max_steps=4", root=root)
+    assert done.code == 2
+    (line,) = done.complaints
+    assert str(frame) in line
+
+
+def test_skipped_files_are_counted_and_resuming_does_not_change_a_bit(train, damaged, tmp_path, monkeypatch):
+    root, frame = damaged
+    skip = ("data.on_error=skip", "trainer.max_steps=4", "data.support_frames=1")
+    done = train("whole", *skip, "data.num_workers=1", root=root)
+    assert done.code == 0, done.err
+    (warned,) = (line for line in done.told if "another episode is read instead" in line)
+    (told,) = done.complaints
+    assert str(frame) in warned
+    replaced = int(re.search(r"(\d+) training episodes were replaced, 1 files could not be read", told)[1])
+    assert replaced >= 1
+
+    before(monkeypatch, lambda module, _: module.global_step == 1 and os.kill(os.getpid(), signal.SIGTERM))
+    assert train("a", *skip, root=root).code == 128 + signal.SIGTERM
+    monkeypatch.undo()
+    resumed = train("b", *skip, "ckpt_path=last", root=root)
+    assert resumed.code == 0
+    assert f"{replaced} training episodes were replaced" in resumed.complaints[-1]
+    whole, found = (load(tmp_path / "runs" / folder / LAST) for folder in ("whole", "b"))
+    for key in SAME:
+        assert list(differences(whole[key], found[key], key)) == []
+
+
+def test_where_nothing_can_be_read_skipping_ends(train, damaged):
+    root, _ = damaged
+    for frame in (root / "train" / "JPEGImages").glob("plant_*/*"):
+        frame.write_bytes(b"")
+    done = train("a", "data.on_error=skip", root=root)
+    assert done.code == 2
+    assert "9 other episodes" in done.complaints[-1]
+
+
+# ---------------------------------------------------------------- memory and disk
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has"), "GPU memory (tried to"),
+        (MemoryError(), "out of memory; lower"),
+        (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "), "data.num_workers"),
+        (RuntimeError("DataLoader worker (pid 7) is killed by signal: Bus error. It is possible"), "shared memory"),
+    ],
+)  # fmt: skip
+def test_what_runs_out_of_memory_says_what_to_lower(train, monkeypatch, error, said):
+    def fail(*_):
+        raise error
+
+    before(monkeypatch, fail)
+    done = train("a")
+    assert done.code == 2
+    (line,) = done.complaints
+    assert said in line
+    if "shared" not in said:
+        assert "data.batch_size (now 2), data.query_frames (2)" in line
+
+
+def test_the_allocator_of_this_pytorch_is_understood():
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(10**15)
+    assert out_of_memory(caught.value, "x") == "out of memory (tried to allocate 3725290.30 GiB); lower x"
+    assert out_of_memory(RuntimeError("other"), "x") is None
+    assert out_of_disk(OSError(13, "Permission denied"), str) is None
+
+
+def test_a_full_disk_ends_training_with_the_last_good_checkpoint(train, tmp_path, monkeypatch):
+    """A limit on the size of a file, set when the second checkpoint is to be written, is a full disk to it."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    def fill(module, _):
+        if module.global_step == 1:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, limits[1]))
+
+    before(monkeypatch, fill)
+    try:
+        done = train("a", "trainer.max_steps=4")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert done.code == 2
+    folder = tmp_path / "runs" / "a"
+    (line,) = done.complaints
+    assert "cannot be written (file too large)" in line
+    assert f"goes on from {Path('runs') / 'a' / LAST}" in line.replace(str(tmp_path) + "/", "")
+    assert load(folder / LAST)["global_step"] == 1
+    assert [path.name for path in (folder / "checkpoints").iterdir()] == [LAST.name]
+
+    monkeypatch.undo()
+    assert train("b", "trainer.max_steps=4", "ckpt_path=last").code == 0
+    assert load(tmp_path / "runs" / "b" / LAST)["global_step"] == 4
+
+
+# ---------------------------------------------------------------- Ctrl-C
+
+
+def interrupt(*_):
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_ctrl_c_saves_and_a_second_one_does_not_wait(train, tmp_path, monkeypatch):
+    before(monkeypatch, lambda module, _: module.global_step == 1 and interrupt())
+    done = train("a", "trainer.max_steps=4")
+    assert done.code == 130
+    assert "stops after this step" in done.complaints[0]
+    assert "stopped by SIGINT" in done.complaints[1]
+    assert load(tmp_path / "runs" / "a" / LAST)["global_step"] == 2
+
+    monkeypatch.undo()
+    before(monkeypatch, lambda module, _: module.global_step == 1 and (interrupt(), interrupt()))
+    done = train("b", "trainer.max_steps=4")
+    assert done.code == 130
+    assert load(tmp_path / "runs" / "b" / LAST)["global_step"] == 1

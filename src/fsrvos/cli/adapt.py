@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from fsrvos.cli.common import build, hydra_command, run_folder
 from fsrvos.cli.free_text import quote_values
 from fsrvos.cli.progress import progress_bar
+from fsrvos.cli.shortage import shortages_told
 from fsrvos.cli.values import check_numbers
 from fsrvos.data.folders import folder_beside
 from fsrvos.data.held_back import OwnClip, check_clips, hold_back
@@ -60,11 +61,12 @@ def run(config: DictConfig) -> None:
             "one; adapt cma, cma_plus or referformer"
         )
     clips = read_clips(config)
-    with folder_beside(out) as folder, progress_bar("adapting", "steps") as told:
+    settings = f"batch_size (now {config.batch_size}), query_frames ({config.query_frames}) or short_side"
+    with shortages_told(settings), folder_beside(out) as folder, progress_bar("adapting", "steps") as told:
         found = adapted(model, clips, config, given, told)
         written = found.better or bool(config.keep)
-        settings: Any = OmegaConf.to_container(config, resolve=True)
-        record = describe(found, clips, {**settings, "input": vars(given)}, str(weights.file), written)
+        given_settings: Any = OmegaConf.to_container(config, resolve=True)
+        record = describe(found, clips, {**given_settings, "input": vars(given)}, str(weights.file), written)
         save_report(record, folder)
         if written:
             model.cpu().save_pretrained(folder)

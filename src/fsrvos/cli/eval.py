@@ -12,12 +12,15 @@ from fsrvos.cli.common import build, check_targets, fit_window, hydra_command, r
 from fsrvos.cli.processes import check_processes, run_processes
 from fsrvos.cli.progress import prepare
 from fsrvos.cli.scoring import score, score_predictions
+from fsrvos.cli.shortage import shortages_told
 from fsrvos.config_files import read_config
 from fsrvos.engine.evaluation import planned
 from fsrvos.engine.predictions import Predictions, told_missing
 from fsrvos.errors import UserError
 from fsrvos.report import replace_file
 from fsrvos.weights import load_model, read_weights
+
+MEMORY = "+data.window or +data.test_transform.short_side, or take fewer processes"
 
 
 def main() -> None:
@@ -52,7 +55,8 @@ def run(config: DictConfig) -> None:
     data.setup("test")
     OmegaConf.save(config, folder / "config.yaml", resolve=True)
     if config.processes == 1:
-        return score(model, data, config, folder, torch.device(config.device))
+        with shortages_told(MEMORY):
+            return score(model, data, config, folder, torch.device(config.device))
     resolved = OmegaConf.to_container(config, resolve=True)  # hydra's resolvers are not known elsewhere
     run_processes(score_checkpoint, config.processes, config.device, resolved, folder)
 
@@ -69,7 +73,8 @@ def score_checkpoint(settings: dict[str, Any], folder: Path, device: torch.devic
     model, data = load_model(read_weights(config.checkpoint)), build(config.data)
     fit_window(data, model)
     data.setup("test")
-    score(model, data, config, folder, device)
+    with shortages_told(MEMORY):
+        score(model, data, config, folder, device)
 
 
 def run_predictions(config: DictConfig, folder: Path) -> None:

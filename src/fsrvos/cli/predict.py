@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from fsrvos.cli.common import hydra_command
 from fsrvos.cli.free_text import quote_values
 from fsrvos.cli.progress import progress_bar
+from fsrvos.cli.shortage import shortages_told
 from fsrvos.cli.stopping import Stop, stopping
 from fsrvos.cli.values import check_numbers
 from fsrvos.errors import UserError
@@ -61,6 +62,7 @@ def predict(config: DictConfig) -> None:
     } | vars(predictor.settings)
     made_with |= {"file": str(Path(config.video).resolve()), "weights": str(predictor.source)}
     with (
+        shortages_told("window or short_side"),
         stopping() as stop,
         PredictionFolder(
             str(config.out), video, phrases, overlay=config.overlay, resume=config.resume,

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,11 @@ from fsrvos.cli.progress import prepare
 from fsrvos.cli.run_log import describe_run, log_scores, opened_logger
 from fsrvos.cli.scoring import score
 from fsrvos.cli.search import check_direction, optimized_value
+from fsrvos.cli.shortage import shortages_told
+from fsrvos.cli.stopping import ctrl_c_as_sigterm
+from fsrvos.data.datamodule import EpisodeDataModule
 from fsrvos.engine.module import SegmentationModule
+from fsrvos.engine.processes import gather, place
 from fsrvos.run_folders import RESULTS
 
 
@@ -72,16 +77,21 @@ def train_and_score(config: DictConfig, folder: Path, logger: Logger | None) -> 
     if trainer.is_global_zero:
         OmegaConf.save(config, folder / "config.yaml", resolve=True)
         describe_run(config, data, folder, trainer.logger)
-    try:
-        trainer.fit(module, data, ckpt_path=str(resumed) if resumed else None, weights_only=True)
-    except SIGTERMException:
-        if trainer.is_global_zero:
-            print(f"fsrvos: stopped by SIGTERM; {_how_to_go_on(folder, resumed)}", file=sys.stderr)
-        sys.exit(128 + signal.SIGTERM)
-    except SystemExit:  # how Lightning ends after Ctrl-C
-        if not trainer.interrupted:
-            raise
-        sys.exit(f"fsrvos: interrupted; go on with ckpt_path=last, the run is in {folder}")
+    with (
+        shortages_told(memory_settings(config.data), partial(_how_to_go_on, folder, resumed)),
+        ctrl_c_as_sigterm() as stop,
+    ):
+        try:
+            trainer.fit(module, data, ckpt_path=str(resumed) if resumed else None, weights_only=True)
+        except SystemExit as ended:
+            # A SIGTERM, or what Lightning makes of a second Ctrl-C.
+            if not (trainer.interrupted or isinstance(ended, SIGTERMException)):
+                raise
+            number = signal.SIGINT if stop or not isinstance(ended, SIGTERMException) else signal.SIGTERM
+            if trainer.is_global_zero:
+                print(f"fsrvos: stopped by {number.name}; {_how_to_go_on(folder, resumed)}", file=sys.stderr)
+            sys.exit(128 + number)
+    tell_unread(data)
     if data.repeat_episodes is not None:
         learned = trainer.callback_metrics.get("val/J")
         print(
@@ -90,11 +100,39 @@ def train_and_score(config: DictConfig, folder: Path, logger: Logger | None) -> 
             else "by heart: not validated"
         )
     if config.evaluate:
+        settings = "data.window or data.test_transform.short_side"
         device = module.device if module.device.type != "cpu" else trainer.strategy.root_device
-        score(module.model, data, config, folder, device)
+        with shortages_told(settings, partial(_how_to_go_on, folder, resumed)):
+            score(module.model, data, config, folder, device)
         if trainer.is_global_zero:
             log_scores(trainer.logger, folder, trainer.global_step)
     return trainer.callback_metrics
+
+
+def memory_settings(data: DictConfig) -> str:
+    """What to lower where memory runs out in training, with what it is now."""
+    sizes = data.train_transform
+    longest = max(sizes.short_sides) if sizes.max_long_side is None else sizes.max_long_side
+    name = "short_sides" if sizes.max_long_side is None else "max_long_side"
+    return (
+        f"data.batch_size (now {data.batch_size}), data.query_frames ({data.query_frames}), data.support_frames "
+        f"({data.support_frames}) or data.train_transform.{name} ({longest})"
+    )
+
+
+def tell_unread(data: EpisodeDataModule) -> None:
+    """Says at the end of training which files could not be read, in any process. A collective call."""
+    lines = gather(list(data.unread.items()))
+    if not lines or place()[0] != 0:
+        return
+    skipped = sum(count for _, count in lines)
+    files = sorted({line for line, _ in lines})
+    more = f" and {len(files) - 3} more" if len(files) > 3 else ""
+    print(
+        f"fsrvos: {skipped} training episodes were replaced, {len(files)} files could not be read: "
+        f"{' | '.join(files[:3])}{more}",
+        file=sys.stderr,
+    )
 
 
 def _how_to_go_on(folder: Path, resumed: Path | None) -> str:

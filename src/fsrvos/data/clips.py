@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from fsrvos.data.annotations import Annotations
+from fsrvos.data.faults import fault_error
 from fsrvos.data.image_files import read_frame, read_mask
-from fsrvos.errors import UserError
 from fsrvos.structures import ClipSpec
 
 
@@ -47,9 +47,11 @@ def read_clip(annotations: Annotations, spec: ClipSpec) -> AnnotatedClip:
         )
         pixels[frame] = read_frame(path)
         masks[frame] = _mask(mask_path, spec.object_id, annotations.layout.name)
-        _check_size(mask_path, masks[frame], path, pixels[frame])
+        _check_size("mask-size", mask_path, masks[frame], path, pixels[frame])
         first = spec.frames[0]
-        _check_size(path, pixels[frame], annotations.layout.frame(spec.video, first), pixels[first])
+        _check_size(
+            "frame-size", path, pixels[frame], annotations.layout.frame(spec.video, first), pixels[first]
+        )
     # Channels last, as decoded: torchvision resizes that several times faster than contiguous planes.
     frames = torch.from_numpy(np.stack([pixels[frame] for frame in spec.frames])).permute(0, 3, 1, 2)
     return AnnotatedClip(
@@ -67,7 +69,9 @@ def native_masks(annotations: Annotations, spec: ClipSpec) -> Tensor:
     for frame in spec.frames:
         path = annotations.layout.mask(spec.video, frame)
         masks.append(_mask(path, spec.object_id, annotations.layout.name))
-        _check_size(path, masks[-1], annotations.layout.mask(spec.video, spec.frames[0]), masks[0])
+        _check_size(
+            "mask-size", path, masks[-1], annotations.layout.mask(spec.video, spec.frames[0]), masks[0]
+        )
     return torch.from_numpy(np.stack(masks))
 
 
@@ -78,10 +82,12 @@ def _mask(path: Path, object_id: str, layout: str) -> np.ndarray:
     return values == int(object_id)
 
 
-def _check_size(path: Path, array: np.ndarray, other_path: Path, other: np.ndarray) -> None:
+def _check_size(kind: str, path: Path, array: np.ndarray, other_path: Path, other: np.ndarray) -> None:
     if array.shape[:2] != other.shape[:2]:
         height, width = array.shape[:2]
-        raise UserError(
-            f"{path}: is {width}x{height}, but {other_path} is {other.shape[1]}x{other.shape[0]}; the frames"
-            " and masks of a video must have one size"
+        raise fault_error(
+            kind,
+            path,
+            f"is {width}x{height}, but {other_path} is {other.shape[1]}x{other.shape[0]}",
+            line_end="the frames and masks of a video must have one size",
         )

@@ -40,6 +40,7 @@ def collate(episodes: Sequence[Episode], pad_to_multiple_of: int = 32) -> Batch:
         ),
         specs=[episode.spec for episode in episodes],
         native_sizes=[episode.native_size for episode in episodes],
+        unread=[line for episode in episodes for line in episode.unread],
     )
 
 

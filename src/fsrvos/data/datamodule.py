@@ -15,7 +15,7 @@ from fsrvos.data.categories import held_out, training
 from fsrvos.data.collate import collate
 from fsrvos.data.datasets import TestDataset, TrainDataset
 from fsrvos.data.episodes import TestEpisodes, TrainEpisodes, check_counts
-from fsrvos.data.loading import EpisodeLoader, EpisodeSampler, ResumableLoader
+from fsrvos.data.loading import EpisodeLoader, EpisodeSampler, ResumableLoader, leave_interrupts
 from fsrvos.data.repeated_episodes import RepeatedEpisodes
 from fsrvos.data.support_episodes import SupportEpisodes
 from fsrvos.data.transforms import TestTransform, TrainTransform
@@ -58,6 +58,7 @@ class EpisodeDataModule(LightningDataModule):
         rivals: int = 0,
         train_transform: TrainTransform | None = None,
         test_transform: TestTransform | None = None,
+        on_error: str = "raise",
     ):
         """Sets the module up without touching the disk.
 
@@ -83,14 +84,19 @@ class EpisodeDataModule(LightningDataModule):
                 them: what phrases are learned against (``criterion.phrase_weight``).
             train_transform: Augmentation; the published one for None.
             test_transform: Test size; the published one for None.
+            on_error: What happens where a frame or mask of a training episode cannot be read: "raise" ends training;
+                "skip" reads another episode instead, tells of every file once, and counts. Validation
+                and test never skip: scores over fewer episodes would not be the benchmark's.
 
         Raises:
-            UserError: If ``group`` is not 1-4 or a count is below 1.
+            UserError: If ``group`` is not 1-4, a count is below 1, or ``on_error`` something else.
         """
         super().__init__()
         root, test_seeds = str(root), [int(test_seed) for test_seed in test_seeds]
         held_out(group)
         check_counts(batch_size=batch_size, val_episodes=val_episodes, test_seeds=len(test_seeds))
+        if on_error not in ("raise", "skip"):
+            raise UserError(f"data.on_error must be raise or skip, got {on_error!r}")
         self.save_hyperparameters(ignore=["train_transform", "test_transform"], logger=False)
         self.root = root
         self.layout = layout
@@ -109,6 +115,7 @@ class EpisodeDataModule(LightningDataModule):
         self.repeat_episodes = repeat_episodes
         self.pair_share = pair_share
         self.rivals = rivals
+        self.on_error = on_error
         self.train_transform = train_transform or TrainTransform()
         self.test_transform = test_transform or TestTransform()
         self._train_loader: ResumableLoader | None = None
@@ -191,7 +198,7 @@ class EpisodeDataModule(LightningDataModule):
         """Returns the loader of training batches, this rank's share."""
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         dataset = TrainDataset(
-            self.repeated_episodes or self.train_episodes, self.train_transform, self.rivals
+            self.repeated_episodes or self.train_episodes, self.train_transform, self.rivals, self.on_error
         )
         loader = ResumableLoader(
             dataset,
@@ -205,6 +212,11 @@ class EpisodeDataModule(LightningDataModule):
             self._resumed_at = None
         self._train_loader = loader
         return loader
+
+    @property
+    def unread(self) -> dict[str, int]:
+        """How often each file could not be read in training, by a line on it; this rank's."""
+        return self._train_loader.unread if self._train_loader is not None else {}
 
     def state_dict(self) -> dict[str, Any]:
         """Returns where in which epoch training stands.
@@ -250,5 +262,10 @@ class EpisodeDataModule(LightningDataModule):
         )
 
     def _reading(self) -> dict:
-        workers = {"persistent_workers": True, "prefetch_factor": 2} if self.num_workers else {}
+        if not self.num_workers:
+            workers: dict[str, Any] = {}
+        else:
+            workers = {
+                "persistent_workers": True, "prefetch_factor": 2, "worker_init_fn": leave_interrupts
+            }  # fmt: skip
         return {"num_workers": self.num_workers, "pin_memory": torch.cuda.is_available(), **workers}

@@ -14,11 +14,14 @@ from fsrvos.data.annotations import Annotations
 from fsrvos.data.clips import AnnotatedClip, native_masks, read_clip
 from fsrvos.data.draws import generator
 from fsrvos.data.episodes import TrainEpisodes
+from fsrvos.data.faults import is_of_a_file
 from fsrvos.data.repeated_episodes import RepeatedEpisodes
 from fsrvos.data.transforms import TestTransform, TrainTransform
+from fsrvos.errors import UserError
 from fsrvos.structures import ClipSpec, Episode, EpisodeSpec, SupportClip
 
 Transform = TrainTransform | TestTransform
+ATTEMPTS = 10  # episodes that are tried where files cannot be read
 
 
 class TrainDataset(Dataset[Episode]):
@@ -29,22 +32,45 @@ class TrainDataset(Dataset[Episode]):
         transform: Augmentation.
         rivals: How many other objects of the category in the query's frames are read at most, with all that is said of
             them and of the query's own.
+        on_error: What happens where a frame or mask cannot be read: "raise" says so; "skip" reads another episode
+            instead, and the episode says of which files.
     """
 
-    def __init__(self, episodes: TrainEpisodes | RepeatedEpisodes, transform: Transform, rivals: int = 0):
+    def __init__(
+        self,
+        episodes: TrainEpisodes | RepeatedEpisodes,
+        transform: Transform,
+        rivals: int = 0,
+        on_error: str = "raise",
+    ):
         self.episodes = episodes
         self.transform = transform
         self.rivals = rivals
+        self.on_error = on_error
 
     def __len__(self) -> int:
         """Number of episodes of an epoch."""
         return len(self.episodes)
 
     def __getitem__(self, key: tuple[int, int] | int) -> Episode:
-        """Reads one episode; a bare index (from a sampler that knows no epochs) is one of epoch 0."""
+        """Reads one episode; a bare index (from a sampler that knows no epochs) is one of epoch 0.
+
+        Raises:
+            UserError: A file cannot be read, and with ``on_error="skip"`` neither can those of `ATTEMPTS` other episodes.
+        """
         epoch, index = key if isinstance(key, tuple) else (0, key)
-        spec = self.episodes.spec(epoch, index)
-        return read_episode(self.episodes.annotations, spec, self.transform, self.rivals)
+        unread: list[str] = []
+        for attempt in range(ATTEMPTS if self.on_error == "skip" else 1):
+            spec = self.episodes.spec(epoch, index, attempt)
+            try:
+                episode = read_episode(self.episodes.annotations, spec, self.transform, self.rivals)
+            except UserError as error:
+                if self.on_error != "skip" or not is_of_a_file(error):
+                    raise
+                unread.append(str(error))
+                continue
+            return replace(episode, unread=unread)
+        raise UserError(f"{unread[-1]} (and so were the files of {ATTEMPTS - 1} other episodes)")
 
 
 class TestDataset(Dataset[Episode]):

@@ -15,6 +15,8 @@ from fsrvos.data.spread import spread
 from fsrvos.errors import UserError
 from fsrvos.structures import ClipSpec, EpisodeSpec
 
+SAME_CATEGORY = 5
+
 
 class TrainEpisodes:
     """Training episodes: every category equally often in an epoch, in an order drawn anew for each epoch.
@@ -72,12 +74,17 @@ class TrainEpisodes:
         """Number of episodes of an epoch."""
         return len(self.categories) * self.episodes_per_category
 
-    def spec(self, epoch: int, index: int) -> EpisodeSpec:
-        """Returns episode ``index`` of an epoch; the same in every process and at every call."""
+    def spec(self, epoch: int, index: int, attempt: int = 0) -> EpisodeSpec:
+        """Returns episode ``index`` of an epoch; the same in every process and at every call.
+
+        With ``attempt`` above 0 it is another one, for where the one before cannot be read: of the same category, and
+        from the `SAME_CATEGORY`-th on of any, since all videos of a small category may be damaged.
+        """
         if not 0 <= index < len(self):
             raise IndexError(f"episode {index} of {len(self)}")
-        category = self.categories[_order(self.seed, epoch, len(self))[index] % len(self.categories)]
-        rng = generator("train", self.seed, epoch, index)
+        place = (index + max(0, attempt - SAME_CATEGORY + 1)) % len(self)
+        category = self.categories[_order(self.seed, epoch, len(self))[place] % len(self.categories)]
+        rng = generator("train", self.seed, epoch, index, *([attempt] if attempt else []))
         query, support = self._clips(category, rng)
         return EpisodeSpec(index, category, query, support, seed=int(rng.integers(2**62)))
 

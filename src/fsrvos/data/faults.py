@@ -153,6 +153,12 @@ def fault_error(
     return error
 
 
+def is_of_a_file(error: UserError) -> bool:
+    """Whether one frame or mask is what is wrong, so that the rest of the data set may be in order."""
+    found = error.fault
+    return isinstance(found, Fault) and found.kind.split("-")[0] in ("frame", "mask")
+
+
 @contextmanager
 def told(report: Report | None) -> Iterator[None]:
     """Hands a fault that is raised inside to ``report`` and goes on after the block; without report it passes.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +12,11 @@ from torch.utils.data.distributed import DistributedSampler
 
 from fsrvos.errors import UserError
 from fsrvos.structures import Batch
+
+
+def leave_interrupts(_: int) -> None:
+    """Lets a worker live through Ctrl-C, which goes to all processes: the step at hand still needs what it reads."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class EpisodeSampler(DistributedSampler):
@@ -85,10 +92,17 @@ class ResumableLoader(EpisodeLoader):
     """A training loader with the state that Lightning saves: the epoch and the position in it.
 
     The position counts episodes over all ranks, so a run may go on with another batch size or world size.
+
+    Attributes:
+        unread: How often each file could not be read, so that another episode was; by a line on it.
     """
 
     _epoch: int = 0
     _position: int = 0
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.unread: dict[str, int] = {}
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
         """Yields the rest of the epoch that the sampler is set to."""
@@ -100,14 +114,22 @@ class ResumableLoader(EpisodeLoader):
         self._position = sampler.start if sampler.epoch == sampler.start_epoch else 0
         for batch in super().__iter__():
             self._position += len(batch.specs) * sampler.num_replicas
+            self._count(batch.unread)
             yield batch
+
+    def _count(self, lines: list[str]) -> None:
+        for line in lines:
+            if line not in self.unread:
+                warnings.warn(f"{line}; another episode is read instead (data.on_error=skip)", stacklevel=1)
+            self.unread[line] = self.unread.get(line, 0) + 1
 
     def state_dict(self) -> dict[str, Any]:
         """Returns the position after the last batch that was yielded."""
-        return {"epoch": self._epoch, "position": self._position}
+        return {"epoch": self._epoch, "position": self._position, "unread": dict(self.unread)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Makes the next pass over the saved epoch go on where the state was taken."""
         self._epoch, self._position = state["epoch"], state["position"]
+        self.unread = dict(state.get("unread", {}))  # checkpoints from before 2026-11-26 have none
         if isinstance(self.sampler, EpisodeSampler):
             self.sampler.start_at(self._epoch, self._position)

@@ -27,6 +27,6 @@ class RepeatedEpisodes:
         """Number of episodes of an epoch, repetitions counted."""
         return self.length
 
-    def spec(self, epoch: int, index: int) -> EpisodeSpec:
-        """Returns an episode; ``epoch`` changes nothing."""
-        return self.specs[index % len(self.specs)]
+    def spec(self, epoch: int, index: int, attempt: int = 0) -> EpisodeSpec:
+        """Returns an episode, or the one after it at the next attempt; ``epoch`` changes nothing."""
+        return self.specs[(index + attempt) % len(self.specs)]
