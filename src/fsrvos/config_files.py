@@ -19,14 +19,26 @@ MAX_BYTES = 1_000_000  # those of our runs have under 10 kB
 def read_config(file: Path) -> DictConfig | ListConfig:
     """Reads a YAML file; nothing in it is run or resolved.
 
-    Aliases are refused: nested ones stand for more values than memory holds, and no run writes any.
-
     Raises:
         UserError: It cannot be read, is over 1 MB, has aliases, or is no config.
     """
     try:
         with file.open("rb") as content:
             text = content.read(MAX_BYTES + 1).decode()
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file} is no config ({' '.join(str(error).split())})") from error
+    return parse_config(text, file)
+
+
+def parse_config(text: str, file: Path) -> DictConfig | ListConfig:
+    """Parses the text of a config that ``file`` holds; nothing in it is run or resolved.
+
+    Aliases are refused: nested ones stand for more values than memory holds, and no run writes any.
+
+    Raises:
+        UserError: It is over 1 MB, has aliases, or is no config.
+    """
+    try:
         if len(text.encode()) > MAX_BYTES:
             raise UserError(f"{file} is no config: it has more than {MAX_BYTES // 1_000_000} MB")
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
@@ -34,7 +46,7 @@ def read_config(file: Path) -> DictConfig | ListConfig:
         config = OmegaConf.load(io.StringIO(text))
     except UserError:
         raise
-    except (yaml.YAMLError, OmegaConfBaseException, OSError, ValueError) as error:
+    except (yaml.YAMLError, OmegaConfBaseException, ValueError) as error:
         raise UserError(f"{file} is no config ({' '.join(str(error).split())})") from error
     except RecursionError as error:
         raise UserError(f"{file} is no config (nested too deep)") from error

@@ -96,6 +96,8 @@ def test_several_in_a_row_end_training_with_a_file_that_shows_it_again(train, tm
     assert file.name == "step_4.pt"
 
     monkeypatch.undo()
+    (tmp_path / "sent").mkdir()
+    file = file.rename(tmp_path / "sent" / "step.pt")  # without the run folder
     assert replay_command.main([str(file)]) == 1
     told = capfd.readouterr().out
     assert "first module whose output is not finite: model.backbone" in told
@@ -107,6 +109,15 @@ def test_several_in_a_row_end_training_with_a_file_that_shows_it_again(train, tm
     torch.save(step, file)
     assert replay_command.main([str(file)]) == 0
     assert "all finite" in capfd.readouterr().out
+
+    for config, said in (
+        ("a: 1", "does not say what loss"),
+        ("criterion: {_target_: os.system}", "os.system"),
+    ):
+        torch.save(step | {"config": config}, file)  # as one who sends a step may write it
+        assert replay_command.main([str(file)]) == 2
+        (line,) = capfd.readouterr().err.splitlines()
+        assert said in line
 
 
 def test_a_gradient_that_is_not_finite_under_a_finite_loss_is_found_again(

@@ -11,14 +11,13 @@ from omegaconf import DictConfig
 
 from fsrvos.cli.common import build, check_targets
 from fsrvos.cli.parser import Parser, run_command
-from fsrvos.config_files import read_config
+from fsrvos.config_files import parse_config
 from fsrvos.engine.criterion import Criterion
 from fsrvos.engine.module import SegmentationModule
 from fsrvos.engine.optimizers import Recipe
 from fsrvos.engine.replay import Replay, replay
 from fsrvos.engine.step_dump import read_step
 from fsrvos.errors import UserError
-from fsrvos.run_folders import CONFIG
 from fsrvos.weights import load_model
 
 MOST = 5  # names on one line
@@ -53,28 +52,27 @@ def _replay(arguments: argparse.Namespace) -> int:
     if arguments.device != "cpu" and not torch.cuda.is_available():
         raise UserError(f"--device {arguments.device}, but there is no CUDA device here; say --device cpu")
     step = read_step(file)
-    module = SegmentationModule(load_model(file), criterion_of(file), Recipe())
+    module = SegmentationModule(load_model(file), criterion_of(step["config"], file), Recipe())
     module.to(arguments.device)
     found = replay(module, step["batches"], step["seed"], step["precision"])
     tell(found)
     return 0 if found.is_finite else 1
 
 
-def criterion_of(file: Path) -> Criterion:
-    """The loss of the run that a step lies in.
+def criterion_of(config: str, file: Path) -> Criterion:
+    """The loss of the run that a step is from.
+
+    Args:
+        config: Text of the run's config, as the step holds it.
+        file: The step.
 
     Raises:
-        UserError: Its config is missing, or names a loss that is not ours.
+        UserError: The config names no loss, or one that is not ours.
     """
-    config = file.resolve().parent.parent / CONFIG
-    if not config.is_file():
-        raise UserError(
-            f"{config} does not exist, so nothing says what loss it was; leave the file in its run folder"
-        )
-    settings = read_config(config)
+    settings = parse_config(config, file)
     if not isinstance(settings, DictConfig) or "criterion" not in settings:
-        raise UserError(f"{config} is no config of fsrvos-train: it has no criterion")
-    check_targets(settings.criterion, config, "criterion")
+        raise UserError(f"{file} does not say what loss it was: it holds no config of fsrvos-train")
+    check_targets(settings.criterion, file, "criterion")
     return build(settings.criterion)
 
 

@@ -16,6 +16,7 @@ from fsrvos.checkpoints import DESCRIPTION
 from fsrvos.engine.processes import gather, place
 from fsrvos.engine.step_dump import save_step
 from fsrvos.errors import UserError
+from fsrvos.run_folders import CONFIG
 from fsrvos.structures import Batch, EpisodeSpec
 
 
@@ -30,6 +31,7 @@ class FiniteSteps(L.Callback):
 
     Args:
         dirpath: Folder for what ``fsrvos-replay`` runs again: the step before training ends, and the first one skipped.
+            It lies in the run folder, whose config goes with them.
         patience: Skipped steps in a row after which training ends.
 
     Raises:
@@ -137,6 +139,7 @@ class FiniteSteps(L.Callback):
     def _dump(self, trainer: L.Trainer, pl_module: L.LightningModule) -> Path:
         config: dict[str, Any] = {}
         pl_module.on_save_checkpoint(config)
+        config_file = self.folder.parent / CONFIG
         rank, count = place()
         ending = f"_rank{rank}" if count > 1 else ""
         return save_step(
@@ -146,6 +149,7 @@ class FiniteSteps(L.Callback):
             description=config[DESCRIPTION],
             seed=self._seed,
             precision=str(trainer.precision),
+            config=config_file.read_text() if config_file.exists() else "",
         )
 
     def _forget(self) -> None:

@@ -30,6 +30,7 @@ def save_step(
     description: dict[str, Any],
     seed: int,
     precision: str,
+    config: str,
 ) -> Path:
     """Writes a step, beside the file first, then renamed.
 
@@ -40,6 +41,7 @@ def save_step(
         description: What a checkpoint says of its network.
         seed: What PyTorch was seeded with before the first batch.
         precision: The trainer's.
+        config: Text of the run's config.yaml, which says what loss it was.
 
     Returns:
         The file.
@@ -52,6 +54,7 @@ def save_step(
         "batches": [_plain(batch.to("cpu")) for batch in batches],
         "seed": seed,
         "precision": precision,
+        "config": config,
     }
     try:
         torch.save(content, beside)
@@ -71,6 +74,7 @@ def read_step(file: Path) -> dict[str, Any]:
     try:
         batches = [_made(batch) for batch in content["batches"]]
         held = {key: content[key] for key in (DESCRIPTION, "state_dict", "seed", "precision")}
+        held["config"] = str(content["config"])
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"{file} holds no training step; give a file of nonfinite/ in a run folder"
