@@ -19,6 +19,7 @@ from fsrvos.cli import replay as replay_command
 from fsrvos.cli import train as train_command
 from fsrvos.cli.shortage import out_of_disk, out_of_memory
 from fsrvos.engine.module import SegmentationModule
+from fsrvos.engine.step_dump import save_step
 
 
 def load(path: Path):
@@ -255,6 +256,24 @@ def test_a_full_disk_ends_training_with_the_last_good_checkpoint(train, tmp_path
     monkeypatch.undo()
     assert train("b", "trainer.max_steps=4", "ckpt_path=last").code == 0
     assert load(tmp_path / "runs" / "b" / LAST)["global_step"] == 4
+
+
+def test_a_step_that_does_not_fit_on_the_disk_is_told_and_leaves_nothing(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises((OSError, RuntimeError)) as caught:
+            save_step(
+                tmp_path / "step.pt",
+                state={"weight": torch.zeros(100_000)},
+                batches=[], description={}, seed=0, precision="32-true", config="",
+            )  # fmt: skip
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert out_of_disk(caught.value, lambda: "then") == "cannot be written (file too large); then"
+    assert list(tmp_path.iterdir()) == []
 
 
 # ---------------------------------------------------------------- Ctrl-C

@@ -45,6 +45,9 @@ def save_step(
 
     Returns:
         The file.
+
+    Raises:
+        OSError: The file cannot be written; also as the context of PyTorch's RuntimeError.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     beside = file.with_name(f".{file.name}.{os.getpid()}")
@@ -57,7 +60,10 @@ def save_step(
         "config": config,
     }
     try:
-        torch.save(content, beside)
+        with beside.open(
+            "wb"
+        ) as written:  # so that a full disk is an OSError; given a path, PyTorch hides it
+            torch.save(content, written)
         beside.replace(file)
     finally:
         beside.unlink(missing_ok=True)
