@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +26,7 @@ def read_frame(path: Path) -> np.ndarray:
         UserError: If the file is missing, corrupt, or of more than `MAX_MEGAPIXELS` by its header.
     """
     with _opened(path, "frame") as image:
-        return _decoded(path, "frame", image.convert, "RGB")
+        return _decoded(path, "frame", image, "RGB")
 
 
 def read_mask(path: Path) -> np.ndarray:
@@ -45,7 +44,7 @@ def read_mask(path: Path) -> np.ndarray:
                 "a mask must be a PNG of one 8-bit channel (palette) whose pixel value is the object"
                 f" id, this one has mode {image.mode}",
             )
-        return _decoded(path, "mask", image.copy)
+        return _decoded(path, "mask", image, image.mode)
 
 
 def check_end(path: Path, what: str) -> None:
@@ -92,9 +91,11 @@ def _opened(path: Path, what: str) -> Image.Image:
     return image
 
 
-def _decoded(path: Path, what: str, decode: Callable[..., Image.Image], *arguments: str) -> np.ndarray:
+def _decoded(path: Path, what: str, image: Image.Image, mode: str) -> np.ndarray:
     try:
-        return np.asarray(decode(*arguments))
+        image.load()
+        # Nearly every file has the mode asked for, and `convert` would copy it.
+        return np.asarray(image if image.mode == mode else image.convert(mode))
     except Exception as error:  # decoders raise nearly everything on damaged files
         raise _corrupt(path, what, _reason(error, path)) from error
 

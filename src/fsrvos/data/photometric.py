@@ -15,27 +15,23 @@ HUE_DEGREES = 18.0
 _LUMA = np.array([0.299, 0.587, 0.114])
 
 
-def distort(frames: Tensor, rng: np.random.Generator) -> Tensor:
-    """Applies one draw to all frames of a clip.
+ColourMap = tuple[np.ndarray, np.ndarray]
+"""``x -> matrix @ x + shift``: shift (3,) and matrix (3, 3)."""
+
+
+def distort(frames: Tensor, colours: ColourMap) -> Tensor:
+    """Applies a colour map to frames (..., 3, H, W) float in [0, 1]; the result is cut to [0, 1]."""
+    shift, matrix = (torch.from_numpy(values).to(frames) for values in colours)
+    return (matrix @ frames.flatten(-2)).add_(shift[:, None]).clamp_(0, 1).view_as(frames)
+
+
+def colour_map(rng: np.random.Generator) -> ColourMap:
+    """Draws one colour map.
 
     Each of the four happens with probability one half. A hue turn is a rotation about the grey axis rather
     than a shift in HSV, so that all four are one 3x3 matrix: exact for greys, and many times faster.
     Channels are never swapped, as some of the DETR family do: phrases name colours.
-
-    Args:
-        frames: (T, 3, H, W) float in [0, 1].
-        rng: Source of the draw.
-
-    Returns:
-        (T, 3, H, W) float in [0, 1].
     """
-    shift, matrix = colour_map(rng)
-    pixels = torch.from_numpy(matrix).to(frames) @ frames.flatten(2)
-    return (pixels + torch.from_numpy(shift).to(frames)[:, None]).clamp_(0, 1).view_as(frames)
-
-
-def colour_map(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Draws a colour map ``x -> matrix @ x + shift``: returns shift (3,) and matrix (3, 3)."""
     happens = rng.random(4) < 0.5
     brightness = rng.uniform(-BRIGHTNESS, BRIGHTNESS) if happens[0] else 0.0
     contrast = rng.uniform(*CONTRAST) if happens[1] else 1.0

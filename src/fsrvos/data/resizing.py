@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 from torchvision.transforms.v2 import InterpolationMode
@@ -31,8 +32,14 @@ def resize(frames: Tensor, masks: Tensor, size: tuple[int, int]) -> tuple[Tensor
     if tuple(masks.shape[-2:]) == size:
         return frames, masks
     # "nearest-exact" samples pixel centres, as the frames' bilinear does; "nearest" would shift the masks.
-    masks = interpolate(masks[:, None].byte(), size=size, mode="nearest-exact")[:, 0].bool()
-    return resize_frames(frames, size), masks
+    masks = interpolate(masks[:, None].view(torch.uint8), size=size, mode="nearest-exact")[:, 0]
+    return resize_frames(frames, size), masks.view(torch.bool)
+
+
+def nearest_pixels(side: int, resized_side: int) -> Tensor:
+    """Which of ``side`` pixels each of ``resized_side`` shows when `resize` resizes a mask: (resized_side,) int64."""
+    places = torch.arange(side, dtype=torch.float64).view(1, 1, side)
+    return interpolate(places, size=resized_side, mode="nearest-exact").flatten().long()
 
 
 def resize_frames(frames: Tensor, size: tuple[int, int]) -> Tensor:

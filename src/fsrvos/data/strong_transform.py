@@ -54,7 +54,7 @@ class StrongTransform(TrainTransform):
 
     def _cropped(
         self, frames: Tensor, masks: Tensor, rng: np.random.Generator, keep: int | None
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, tuple[int, int]]:
         """A part of the frame at the frame's size."""
         height, width = masks.shape[-2:]
         for _ in range(ATTEMPTS):
@@ -63,5 +63,5 @@ class StrongTransform(TrainTransform):
             top, left = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))
             window = (..., slice(top, top + h), slice(left, left + w))
             if keep is None or masks[keep][window].any() or not masks[keep].any():
-                return resize(frames[window], masks[window], (height, width))
-        return frames, masks
+                return *resize(frames[window], masks[window], (height, width)), (height, width)
+        return frames, masks, (height, width)

@@ -11,8 +11,8 @@ from torch import Tensor
 from fsrvos.data import captions
 from fsrvos.data.clips import AnnotatedClip
 from fsrvos.data.draws import pick
-from fsrvos.data.photometric import distort
-from fsrvos.data.resizing import resize, resized_size
+from fsrvos.data.photometric import ColourMap, colour_map, distort
+from fsrvos.data.resizing import nearest_pixels, resize, resized_size
 from fsrvos.errors import UserError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -20,15 +20,25 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 _CROP_ATTEMPTS = 10
 
 
-def normalised(frames: Tensor) -> Tensor:
-    """Frames (T, 3, H, W) uint8 as a network takes them: float32."""
-    return normalise(_unit(frames))
+def normalised(frames: Tensor, colours: ColourMap | None = None) -> Tensor:
+    """Frames as a network takes them.
 
+    Args:
+        frames: (T, 3, H, W) uint8, in any memory layout.
+        colours: What changes the colours first; None changes nothing.
 
-def normalise(frames: Tensor) -> Tensor:
-    """Scales (T, 3, H, W) float frames in [0, 1] to the mean and deviation of ImageNet."""
+    Returns:
+        (T, 3, H, W) float32, contiguous, with the mean and deviation of ImageNet.
+    """
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
-    return (frames - mean) / std
+    out = torch.empty(frames.shape)
+    # Frame by frame: what one step writes is still in the processor's cache when the next one reads it.
+    for frame, place in zip(frames, out, strict=True):
+        unit = frame.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
+        if colours is not None:
+            unit = distort(unit, colours)
+        torch.div(unit.sub_(mean), std, out=place)
+    return out
 
 
 class TestTransform:
@@ -51,7 +61,7 @@ class TestTransform:
         """Transforms a clip as read; ``rng`` and ``keep`` are those of `TrainTransform` and not used."""
         frames, masks = clip.frames, clip.masks
         if self.short_side is not None:
-            size = _size(masks, self.short_side, self.max_long_side)
+            size = resized_size(masks.shape[-2], masks.shape[-1], self.short_side, self.max_long_side)
             frames, masks = resize(frames, masks, size)
         phrases = [captions.plain(phrase) for phrase in (clip.expression, *clip.further)]
         return AnnotatedClip(normalised(frames), masks, phrases[0], phrases[1:])
@@ -128,27 +138,31 @@ class TrainTransform:
         if rng.random() < self.flip:
             frames, masks = frames.flip(-1), masks.flip(-1)
             phrases = [captions.mirror(phrase) for phrase in phrases]
+        height, width = masks.shape[-2:]
         if self.crop and rng.random() < 0.5:
-            frames, masks = self._cropped(frames, masks, rng, keep)
-        size = _size(masks, pick(rng, self.short_sides), self.max_long_side)
+            frames, masks, (height, width) = self._cropped(frames, masks, rng, keep)
+        size = resized_size(height, width, pick(rng, self.short_sides), self.max_long_side)
         frames, masks = resize(frames, masks, size)
-        colours = _unit(frames)
-        if self.photometric:
-            colours = distort(colours, rng)
+        colours = colour_map(rng) if self.photometric else None
         phrases = [captions.plain(phrase) for phrase in phrases]
-        return AnnotatedClip(normalise(colours), masks, phrases[0], phrases[1:])
+        return AnnotatedClip(normalised(frames, colours), masks, phrases[0], phrases[1:])
 
     def _cropped(
         self, frames: Tensor, masks: Tensor, rng: np.random.Generator, keep: int | None
-    ) -> tuple[Tensor, Tensor]:
-        size = _size(masks, pick(rng, self.crop_short_sides))
-        resized_frames, resized_masks = resize(frames, masks, size)
+    ) -> tuple[Tensor, Tensor, tuple[int, int]]:
+        """Draws a crop of the resized frame; returns it as read, and the height and width that it has there.
+
+        The frame itself is not resized here: the one resize that follows does both, and of the crop alone.
+        """
+        height, width = masks.shape[-2:]
+        size = resized_size(height, width, pick(rng, self.crop_short_sides))
+        row_of, column_of = nearest_pixels(height, size[0]), nearest_pixels(width, size[1])
         for _ in range(_CROP_ATTEMPTS):
             rows, columns = (self._side(side, rng) for side in size)
-            cropped = resized_masks[:, rows, columns]
-            if keep is None or cropped[keep].any() or not masks[keep].any():
-                return resized_frames[:, :, rows, columns], cropped
-        return frames, masks
+            if keep is None or _shows(masks[keep], row_of[rows], column_of[columns]) or not masks[keep].any():
+                window = (..., _span(row_of[rows]), _span(column_of[columns]))
+                return frames[window], masks[window], (rows.stop - rows.start, columns.stop - columns.start)
+        return frames, masks, (height, width)
 
     def _side(self, side: int, rng: np.random.Generator) -> slice:
         """Draws the extent of a crop along one side of the frame."""
@@ -157,9 +171,10 @@ class TrainTransform:
         return slice(start, start + extent)
 
 
-def _unit(frames: Tensor) -> Tensor:
-    return frames.contiguous().float().div_(255)
+def _shows(mask: Tensor, rows: Tensor, columns: Tensor) -> bool:
+    """Whether the rows and columns of a mask (H, W) hold a pixel of the object."""
+    return bool(mask[rows].any(0)[columns].any())
 
 
-def _size(masks: Tensor, short_side: int, max_long_side: int | None = None) -> tuple[int, int]:
-    return resized_size(masks.shape[-2], masks.shape[-1], short_side, max_long_side)
+def _span(places: Tensor) -> slice:
+    return slice(int(places[0]), int(places[-1]) + 1)
