@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig, OmegaConf
@@ -17,10 +17,12 @@ from omegaconf import DictConfig, OmegaConf
 from fsrvos.checkpoints import LAST, check_resumable, checkpoint_file, resumable_checkpoint
 from fsrvos.cli.common import build, fit_window, hydra_command, run_folder
 from fsrvos.cli.progress import prepare
+from fsrvos.cli.ranks import rank
 from fsrvos.cli.run_log import describe_run, log_scores, opened_logger
 from fsrvos.cli.scoring import score
 from fsrvos.cli.search import check_direction, optimized_value
 from fsrvos.engine.module import SegmentationModule
+from fsrvos.errors import UserError
 from fsrvos.run_folders import RESULTS
 
 
@@ -64,6 +66,8 @@ def train_and_score(config: DictConfig, folder: Path, logger: Logger | None) -> 
     fit_window(data, model)
     data.setup("fit")
     module = SegmentationModule(model, build(config.criterion), build(config.optim))
+    if config.trainer.strategy == "fsdp" and not torch.cuda.is_available():
+        raise UserError("strategy=fsdp needs GPUs: Lightning runs FSDP on no CPU; say strategy=ddp")
     trainer = build(
         config.trainer,
         logger=logger or False,
@@ -77,7 +81,8 @@ def train_and_score(config: DictConfig, folder: Path, logger: Logger | None) -> 
     except SIGTERMException:
         if trainer.is_global_zero:
             print(f"fsrvos: stopped by SIGTERM; {_how_to_go_on(folder, resumed)}", file=sys.stderr)
-        sys.exit(128 + signal.SIGTERM)
+        # Lightning ends the first process by force when another one fails, before it has told how to go on.
+        sys.exit(128 + signal.SIGTERM if trainer.is_global_zero else 0)
     except SystemExit:  # how Lightning ends after Ctrl-C
         if not trainer.interrupted:
             raise
@@ -114,7 +119,7 @@ def find_resumed(config: DictConfig, folder: Path) -> Path | None:
         check_resumable(file)  # so that a damaged or foreign file is told now, in one line
         return file
     file, passed_over = resumable_checkpoint(folder.parent, exclude=folder)
-    if os.environ.get("LOCAL_RANK", "0") == "0":
+    if rank() == 0:
         for reason in passed_over:
             print(f"fsrvos: {reason}; going on from {file}", file=sys.stderr)
     return file
