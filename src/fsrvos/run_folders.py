@@ -12,19 +12,33 @@ from fsrvos.errors import UserError
 from fsrvos.report import replace_file
 
 CONFIG, RESULTS, FAILED = "config.yaml", "results.json", "failed.txt"
+MISTAKE = "(a mistake of the user)"
 JOBS = "jobs"  # folder of job records in the folder of a sweep
 STATES = ("running", "done", "failed", "interrupted")
 
 
-def note_failure(folder: Path, message: str) -> None:
-    """Leaves in a run folder why there are no results: one line in ``failed.txt``, written whole."""
-    replace_file(Path(folder) / FAILED, lambda file: file.write(f"{message}\n".encode()))
+def note_failure(folder: Path, message: str, *, mistake: bool = False) -> None:
+    """Leaves in a run folder why there are no results: one line in ``failed.txt``, written whole.
+
+    Args:
+        folder: Run folder.
+        message: One line.
+        mistake: Whether the user can mend it; a second line then tells the other processes of the run.
+    """
+    text = f"{message}\n{MISTAKE}\n" if mistake else f"{message}\n"
+    replace_file(Path(folder) / FAILED, lambda file: file.write(text.encode()))
+
+
+def failed_by_mistake(folder: Path) -> bool:
+    """Whether a run says that it failed by a mistake of the user."""
+    file = Path(folder) / FAILED
+    return file.is_file() and file.read_text().splitlines()[1:] == [MISTAKE]
 
 
 def failure(folder: Path) -> str | None:
     """The line in ``failed.txt`` of a run folder; None if the run did not say that it failed."""
     file = Path(folder) / FAILED
-    return file.read_text().strip() if file.is_file() else None
+    return file.read_text().removesuffix(f"{MISTAKE}\n").strip() if file.is_file() else None
 
 
 @dataclass(frozen=True)

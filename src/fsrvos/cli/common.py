@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 import fsrvos
 from fsrvos.cli.jobs import Job, Once
 from fsrvos.cli.mistakes import exit_on_user_error
+from fsrvos.cli.ranks import started
 from fsrvos.cli.settings_help import settings_help
 from fsrvos.cli.sweeps import sweep_told
 from fsrvos.config_files import read_config, targets
@@ -85,6 +86,7 @@ def required(key: str) -> NoReturn:
 
 
 OmegaConf.register_new_resolver("required", required, replace=True)
+OmegaConf.register_new_resolver("started", started, replace=True, use_cache=True)
 
 
 def run_folder() -> Path:

@@ -19,8 +19,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, flag_override
 
 from fsrvos.cli.mistakes import EXIT_USER_ERROR, exit_on_user_error, user_message
+from fsrvos.cli.ranks import rank
 from fsrvos.errors import UserError
-from fsrvos.run_folders import FAILED, JobRecord, failure, note_failure
+from fsrvos.run_folders import FAILED, JobRecord, failed_by_mistake, failure, note_failure
 
 SWEEP = "FSRVOS_SWEEP"
 """Environment variable that names the sweep of a job, for all processes of the job."""
@@ -64,7 +65,7 @@ class Job:
     def __call__(self, config: DictConfig) -> Any:
         """Runs the task; a failure leaves ``failed.txt`` in the run folder."""
         folder = Path(HydraConfig.get().runtime.output_dir)
-        if os.environ.get("LOCAL_RANK", "0") == "0":  # another process of DDP may have begun to fail
+        if rank() == 0:  # another process of DDP may have begun to fail
             (folder / FAILED).unlink(missing_ok=True)
         if not in_sweep():
             return self._alone(config, folder)
@@ -78,10 +79,11 @@ class Job:
         try:
             return self.task(config)
         except BaseException as error:
-            if (
-                failure(folder) is None
-            ):  # with several processes the first says why, the others that it has gone
-                note_failure(folder, in_one_line(error))
+            # With several processes the first says why; the others would say only that it has gone.
+            if not isinstance(error, SystemExit) and failure(folder) is not None:
+                raise SystemExit(EXIT_USER_ERROR if failed_by_mistake(folder) else 1) from None
+            if failure(folder) is None:
+                note_failure(folder, in_one_line(error), mistake=user_message(error) is not None)
             # Inside the job, so that Hydra adds no line of its own; SystemExit passes through it.
             exit_on_user_error(error)
             raise

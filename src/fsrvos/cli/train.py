@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf import DictConfig, OmegaConf
@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from fsrvos.checkpoints import LAST, check_resumable, checkpoint_file, resumable_checkpoint
 from fsrvos.cli.common import build, fit_window, hydra_command, run_folder
 from fsrvos.cli.progress import prepare
+from fsrvos.cli.ranks import rank
 from fsrvos.cli.run_log import describe_run, log_scores, opened_logger
 from fsrvos.cli.scoring import score
 from fsrvos.cli.search import check_direction, optimized_value
@@ -26,6 +27,7 @@ from fsrvos.cli.stopping import ctrl_c_as_sigterm
 from fsrvos.data.datamodule import EpisodeDataModule
 from fsrvos.engine.module import SegmentationModule
 from fsrvos.engine.processes import gather, place
+from fsrvos.errors import UserError
 from fsrvos.run_folders import RESULTS
 
 
@@ -69,6 +71,8 @@ def train_and_score(config: DictConfig, folder: Path, logger: Logger | None) -> 
     fit_window(data, model)
     data.setup("fit")
     module = SegmentationModule(model, build(config.criterion), build(config.optim))
+    if config.trainer.strategy == "fsdp" and not torch.cuda.is_available():
+        raise UserError("strategy=fsdp needs GPUs: Lightning runs FSDP on no CPU; say strategy=ddp")
     trainer = build(
         config.trainer,
         logger=logger or False,
@@ -90,7 +94,8 @@ def train_and_score(config: DictConfig, folder: Path, logger: Logger | None) -> 
             number = signal.SIGINT if stop or not isinstance(ended, SIGTERMException) else signal.SIGTERM
             if trainer.is_global_zero:
                 print(f"fsrvos: stopped by {number.name}; {_how_to_go_on(folder, resumed)}", file=sys.stderr)
-            sys.exit(128 + number)
+            # Lightning ends the first process by force when another one fails, before it has told how to go on.
+            sys.exit(128 + number if trainer.is_global_zero else 0)
     tell_unread(data)
     if data.repeat_episodes is not None:
         learned = trainer.callback_metrics.get("val/J")
@@ -152,7 +157,7 @@ def find_resumed(config: DictConfig, folder: Path) -> Path | None:
         check_resumable(file)  # so that a damaged or foreign file is told now, in one line
         return file
     file, passed_over = resumable_checkpoint(folder.parent, exclude=folder)
-    if os.environ.get("LOCAL_RANK", "0") == "0":
+    if rank() == 0:
         for reason in passed_over:
             print(f"fsrvos: {reason}; going on from {file}", file=sys.stderr)
     return file

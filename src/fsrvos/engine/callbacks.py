@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +38,19 @@ class LastCheckpoint(Checkpoint):
         self.path = Path(dirpath) / LAST.name
         self.every_n_steps = every_n_steps
         self._saved_step = self._step_before = 0
-        self._has_saved = False
+        self._has_saved = self._is_signalled = False
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Counts from the step at which this process began."""
         self._saved_step = trainer.global_step
+        self._is_signalled = False
+        if trainer.world_size > 1 and threading.current_thread() is threading.main_thread():
+            # Lightning's handler calls a collective wherever the signal finds each process, between others of training.
+            # It puts back at the end of the fit what was before it.
+            signal.signal(signal.SIGTERM, self._note_signal)
+
+    def _note_signal(self, *_: Any) -> None:
+        self._is_signalled = True
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
@@ -62,8 +72,14 @@ class LastCheckpoint(Checkpoint):
             or _validates_now(trainer, batch_idx)
         ):
             return
-        if self._is_due(trainer):
+        # One process alone may know of the signal, and saving takes all: they ask each other after every step.
+        ends = trainer.world_size > 1 and trainer.strategy.reduce_boolean_decision(
+            self._is_signalled, all=False
+        )
+        if ends or self._is_due(trainer):
             self._save(trainer)
+        if ends:
+            raise SIGTERMException
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Saves, inside training, that this validation is done."""
@@ -82,7 +98,6 @@ class LastCheckpoint(Checkpoint):
         self._save_once(trainer)
 
     def _is_due(self, trainer: L.Trainer) -> bool:
-        # Saving waits for all processes, and of several only some may know of the signal yet.
         if trainer.received_sigterm and trainer.world_size == 1:
             return True
         return self.every_n_steps is not None and trainer.global_step - self._saved_step >= self.every_n_steps
