@@ -6,6 +6,7 @@ look at its support at all.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from fsrvos.engine.mask_losses import mask_losses
 from fsrvos.engine.matcher import check_weights
+from fsrvos.engine.processes import all_ranks, place
 from fsrvos.ops.losses import sample_masks
 from fsrvos.structures import Match, Targets
 
@@ -28,7 +30,7 @@ class AffinityCriterion(nn.Module):
         mask_weight: Weight of the focal loss of the match as a mask.
         dice_weight: Weight of its dice loss.
         contrast_weight: Weight of the contrast: every position of the object is to prefer the mean key of its own
-            support over those of the batch's other categories (cross-entropy).
+            support over those of the other categories in the batch of all ranks (cross-entropy).
     """
 
     def __init__(
@@ -93,13 +95,20 @@ def _contrast(
     is_cell = is_frame[..., None, None]
     cells = sample_masks(masks, match.logits.shape[-2], match.logits.shape[-1], stride) & is_cell
     asked = match.asked.masked_fill(~is_cell[..., None], 0.0)
-    scores = torch.einsum("bthwc,kc->bthwk", asked, match.prototypes) * asked.shape[-1] ** -0.5
-    number = {name: i for i, name in enumerate(dict.fromkeys(categories))}
-    category = torch.tensor([number[name] for name in categories], device=masks.device)
-    own = torch.arange(len(category), device=masks.device)
+    scores = torch.einsum("bthwc,kc->bthwk", asked, all_ranks(match.prototypes)) * asked.shape[-1] ** -0.5
+    category = torch.tensor([_number(name) for name in categories], device=masks.device)
+    everyone = all_ranks(category)
+    own = torch.arange(len(category), device=masks.device) + place()[0] * len(category)
     # Another episode of the same category is neither right nor wrong.
-    same = (category[:, None] == category) & (own[:, None] != own)
+    same = (category[:, None] == everyone) & (
+        own[:, None] != torch.arange(len(everyone), device=masks.device)
+    )
     scores = scores.masked_fill(same[:, None, None, None], torch.finfo(scores.dtype).min)
     labels = own[:, None, None, None].expand(cells.shape)
     losses = F.cross_entropy(scores.flatten(0, 3), labels.flatten(), reduction="none").view(cells.shape)
     return ((losses * cells).sum((-2, -1)) / cells.sum((-2, -1)).clamp(min=1)).sum()
+
+
+def _number(name: str) -> int:
+    """The same number of a category on every rank."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=7).digest())

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from torch import distributed, nn
+import torch
+from torch import Tensor, distributed, nn
 
 Item = TypeVar("Item")
 
@@ -31,6 +32,33 @@ def gather(found: Sequence[Item]) -> list[Item]:
     parts: list[Any] = [None] * count
     distributed.all_gather_object(parts, list(found))
     return [item for part in parts for item in part]
+
+
+class _AllRanks(torch.autograd.Function):
+    """Rows of all ranks; torch's own function for it is deprecated."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        parts = [torch.empty_like(rows) for _ in range(place()[1])]
+        distributed.all_gather(parts, rows)
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        rank, count = place()
+        grad = grad.contiguous()
+        distributed.all_reduce(grad)
+        return grad.chunk(count)[rank]
+
+
+def all_ranks(rows: Tensor) -> Tensor:
+    """The rows of all ranks, rank 0 first; gradients flow back to the rank they came from.
+
+    Every process must call it, with equally many rows.
+    """
+    if place()[1] == 1:
+        return rows
+    return _AllRanks.apply(rows.contiguous())
 
 
 def take_buffers_of_first(model: nn.Module) -> None:
