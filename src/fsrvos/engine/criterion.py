@@ -39,9 +39,10 @@ class Losses:
 class Criterion(nn.Module):
     """Focal class loss, L1 and GIoU of boxes, focal and dice loss of masks, over all decoder layers.
 
-    Every term is a sum over the batch divided by n, the number of visible frames of the batch averaged
-    over ranks (at least 1). With gradients averaged over ranks, as DistributedDataParallel does, two ranks of
-    one clip equal one rank of two clips.
+    Every term is a sum over the batch divided by n, the number of visible frames of the batches of all ranks (at
+    least 1), divided by the number of ranks. With gradients averaged over ranks, as DistributedDataParallel does, two
+    ranks of one clip equal one rank of two clips. (The published code takes 1 at least after dividing, so a batch with
+    fewer visible frames than ranks weighs less there.)
 
     Args:
         class_weight: Weight of the class loss: summed over frames and queries; positive is the matched query
@@ -145,11 +146,11 @@ class Criterion(nn.Module):
 
     @staticmethod
     def _visible_frames(is_visible: Tensor) -> Tensor:
-        """Number of visible frames, averaged over ranks, at least 1."""
+        """Number of visible frames of all ranks, at least 1, divided by the number of ranks."""
         count = is_visible.sum().float()
         if distributed.is_available() and distributed.is_initialized():
             distributed.all_reduce(count)
-            count = count / distributed.get_world_size()
+            return count.clamp(min=1) / distributed.get_world_size()
         return count.clamp(min=1)
 
 

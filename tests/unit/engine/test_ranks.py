@@ -83,7 +83,7 @@ def run_rank(rank, meeting):
         with mock.patch.object(distributed, "is_initialized", return_value=False):
             expected, slopes = gradients(Step(variant, affinity).double(), both)
         scale = max(slope.abs().max() for slope in slopes.values())
-        assert abs(loss / 2 - expected) <= 1e-6 * expected.abs()
+        assert abs(loss / 2 - expected) <= 1e-6 * expected.abs(), (variant, hidden, loss / 2, expected)
         for name, slope in slopes.items():
             worst = (found[name] - slope).abs().max()
             assert worst <= 1e-6 * scale, (variant, hidden, name, worst, scale)
