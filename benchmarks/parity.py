@@ -184,9 +184,7 @@ def forward(model: CMA, query: Clip, support: Support | None) -> tuple[Predictio
     handles = [
         model.backbone.register_forward_hook(of_query(save_backbone)),
         model.text_projection.register_forward_hook(of_query(save_phrase)),
-        model.pixel_decoder.register_forward_hook(
-            of_query(lambda x: seen.update(mask_features=x.flatten(0, 1)))
-        ),
+        model.pixel_decoder.register_forward_hook(of_query(lambda x: seen.update(mask_features=x.whole))),
     ]
     transformer.encode, transformer.decode = watch_encode, watch_decode  # type: ignore[method-assign]
     try:

@@ -1,8 +1,9 @@
 """Times the network against the published formulations written out below, in one run, on the same random weights.
 
-    python benchmarks/speed.py [--large] [--train] [--rounds 2]
+    python benchmarks/speed.py [--large] [--train [--recompute]] [--rounds 2]
 
-Ten query and five support frames at 192x320, or 360x640 with --large; with --train a training step, 5 and 5 frames.
+Ten query and five support frames at 192x320, or 360x640 with --large; with --train a training step, 5 and 5 frames,
+with --recompute while the default keeps few activations.
 ResNet-50 and a text encoder of RoBERTa-base's size, both untrained, since speed does not ask for weights; encoders are
 frozen, as published. Both ways take turns and the clock is that of the processor, so that a busy machine matters less;
 told is the median. Peak memory is that of a process of its own. Exit code 1 when the two ways differ by more than 1e-4
@@ -27,6 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fsrvos.models.cma import CMA
+from fsrvos.models.mask_features import MaskFeatures
 from fsrvos.models.mask_head import DynamicMaskHead
 from fsrvos.report import table
 from fsrvos.structures import Clip, Support
@@ -39,8 +41,11 @@ TOLERANCE = 1e-4
 ALL_LAYERS = "masks of all decoder layers"
 
 
-def repeated_mask_head(head: DynamicMaskHead, states: Tensor, centres: Tensor, features: Tensor) -> Tensor:
+def repeated_mask_head(
+    head: DynamicMaskHead, states: Tensor, centres: Tensor, mask_features: MaskFeatures
+) -> Tensor:
     """model.md section 8 to the letter: every query gets mask features and offsets of its own."""
+    features = mask_features.whole
     m, d, (n, q), (h, w) = head.mask_channels, head.dynamic_channels, states.shape[:2], features.shape[-2:]
     w1, w2, w3, b1, b2, b3 = head.controller(states).flatten(0, 1).split(head.parameter_sizes, -1)
     y, x = torch.meshgrid(torch.arange(h) * 4.0 + 2, torch.arange(w) * 4.0 + 2, indexing="ij")
@@ -75,6 +80,18 @@ def feed_forward_whole(
     return linear2(dropout(linear1(x).relu()))
 
 
+def features_made_whole(mask_features: MaskFeatures, weights: Tensor) -> Tensor:
+    """The pixel decoder's last convolution for itself, then what reads it."""
+    return torch.einsum("nki,nihw->nkhw", weights, mask_features.whole)
+
+
+def maps_with_norms_apart(body: torch.nn.Module, images: Tensor) -> list[Tensor]:
+    """The backbone as timm has it, every frozen norm a multiplication and an addition of its own."""
+    maps = body(images)
+    assert isinstance(maps, list)
+    return maps
+
+
 def explicit_softmax(
     query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, *_: object, **__: object
 ) -> Tensor:
@@ -89,6 +106,11 @@ def explicit_softmax(
 PUBLISHED: dict[str, list[tuple[str, Callable[..., Tensor]]]] = {
     "mask features repeated for every query": [
         ("fsrvos.models.mask_head.DynamicMaskHead.forward", repeated_mask_head)
+    ],
+    "mask features made whole": [("fsrvos.models.mask_features.MaskFeatures.through", features_made_whole)],
+    "all support frames encoded": [("fsrvos.models.cma.middle_frames", lambda support: support)],
+    "frozen norms of the backbone apart": [
+        ("fsrvos.encoders.timm_backbone.folded_maps", maps_with_norms_apart)
     ],
     ALL_LAYERS: [],
     "deformable attention by grid_sample": [
@@ -118,12 +140,13 @@ class Task:
     Args:
         size: (H, W) of all frames.
         train: A training step of 5 and 5 frames; else inference, 10 and 5.
+        recompute: Keep few activations, where no part is as published.
     """
 
-    def __init__(self, size: tuple[int, int], *, train: bool) -> None:
+    def __init__(self, size: tuple[int, int], *, train: bool, recompute: bool = False) -> None:
         torch.manual_seed(0)
         torch.backends.mha.set_fastpath_enabled(False)  # both ways go through the same module code
-        self.train = train
+        self.train, self.recompute = train, recompute
         self.model = CMA(
             backbone={"name": "resnet50", "pretrained": False},
             text_encoder={"name": "small", "config": ROBERTA_BASE},
@@ -141,6 +164,8 @@ class Task:
         """Seconds of the processor, and logits, boxes and masks, or the loss and all gradients."""
         parts = list(parts)
         self.model.zero_grad()
+        for module in (self.model.pyramid, self.model.transformer, self.model.pixel_decoder):
+            module.recompute = self.recompute and not parts
         with written_as(parts), torch.set_grad_enabled(self.train):
             started = time.process_time()
             said = self.model(self.query, self.support, every_layer=self.train or ALL_LAYERS in parts)
@@ -165,7 +190,7 @@ def frames(count: int, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
 def memory(arguments: argparse.Namespace, path: str) -> tuple[float, float]:
     """Peak of a process that takes one path once, and what the path added to the network at rest, in MB."""
     command = [sys.executable, __file__, "--memory", path]
-    command += [f"--{name}" for name in ("large", "train") if getattr(arguments, name)]
+    command += [f"--{name}" for name in ("large", "train", "recompute") if getattr(arguments, name)]
     peak, rest = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
     return float(peak), float(peak) - float(rest)
 
@@ -185,16 +210,23 @@ def main() -> None:
     )
     parser.add_argument("--large", action="store_true", help="360x640 instead of 192x320")
     parser.add_argument("--train", action="store_true", help="a training step instead of inference")
+    parser.add_argument("--recompute", action="store_true", help="recompute_activations=true in the default")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--memory", choices=["default", "published"], help="peak of one path alone")
     arguments = parser.parse_args()
     paths: dict[str, list[str]] = {"default": [], "published": list(PUBLISHED)}
     size = (360, 640) if arguments.large else (192, 320)
     if arguments.memory:
-        return tell_memory(Task(size, train=arguments.train), paths[arguments.memory])
+        return tell_memory(
+            Task(size, train=arguments.train, recompute=arguments.recompute), paths[arguments.memory]
+        )
     # Before the network is built here: a process starts with the peak of the one that it came from.
     peaks = {path: memory(arguments, path) for path in paths}
-    sys.exit(compare(Task(size, train=arguments.train), paths, peaks, arguments.rounds))
+    sys.exit(
+        compare(
+            Task(size, train=arguments.train, recompute=arguments.recompute), paths, peaks, arguments.rounds
+        )
+    )
 
 
 def compare(
@@ -216,9 +248,9 @@ def compare(
             )
     ours, theirs = (median(seconds[path]) for path in ("default", "published"))
     height, width = task.query.frames.shape[-2:]
-    print(
-        f"{'training step' if task.train else 'inference'}, {height}x{width}, {torch.get_num_threads()} threads\n"
-    )
+    what = "training step" if task.train else "inference"
+    what += ", recomputing activations" if task.recompute else ""
+    print(f"{what}, {height}x{width}, {torch.get_num_threads()} threads\n")
     rows = [
         [path, f"{median(seconds[path]):.2f}", f"{peaks[path][0]:.0f}", f"{peaks[path][1]:.0f}"]
         for path in paths

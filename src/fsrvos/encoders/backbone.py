@@ -21,9 +21,11 @@ class Backbone(nn.Module):
 
     Attributes:
         channels: C_i of the four maps.
+        by_frame: Whether the maps of a frame depend on that frame alone, in evaluation mode.
     """
 
     channels: list[int]
+    by_frame = True
 
     def from_published(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Published tensors, by their names below ``backbone.0.body.``, under the names of this module.

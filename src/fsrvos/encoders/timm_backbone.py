@@ -13,6 +13,7 @@ from timm.utils.model import freeze_batch_norm_2d
 from torch import Tensor
 
 from fsrvos.encoders.backbone import STRIDES, Backbone, unavailable
+from fsrvos.encoders.frozen_resnet import can_fold, folded_maps
 from fsrvos.encoders.hub import hub
 from fsrvos.errors import UserError
 
@@ -61,6 +62,7 @@ class TimmBackbone(Backbone):
                 raise
             raise unavailable(name, weights or "those of timm", error) from error
         self.body: Any = freeze_batch_norm_2d(model)
+        self.is_folded = can_fold(self.body)
         self._places = [kept.index(i) for i in taken]
         self.strides = tuple(reductions[i] for i in taken)
         self.channels = [model.feature_info.channels()[place] for place in self._places]
@@ -81,6 +83,8 @@ class TimmBackbone(Backbone):
         return [rearrange(level, "(b t) c h w -> b t c h w", b=batch) for level in levels]
 
     def _maps(self, images: Tensor) -> list[Tensor]:
+        if self.is_folded:
+            return folded_maps(self.body, images)
         try:
             maps = self.body(images)
         except (AssertionError, RuntimeError) as error:

@@ -37,6 +37,8 @@ class VideoSwinBackbone(Backbone):
         UserError: Weights that cannot be had or do not fit.
     """
 
+    by_frame = False
+
     def __init__(self, name: str, *, pretrained: bool = False, weights: str | None = None) -> None:
         super().__init__()
         width, depths, heads, kinetics = SIZES[name]

@@ -16,8 +16,10 @@ from fsrvos.engine.predictions import Predictions
 from fsrvos.engine.processes import share, take_buffers_of_first
 from fsrvos.errors import UserError
 from fsrvos.models.cma import CMA
+from fsrvos.models.foreground import EncodedSupport
 from fsrvos.models.full_size import mask_logits
-from fsrvos.structures import Batch, EpisodeSpec
+from fsrvos.models.regroup import groups_of, is_tight
+from fsrvos.structures import Batch, EpisodeSpec, Support
 
 
 @dataclass
@@ -164,9 +166,16 @@ def segment_video(model: CMA, batch: Batch, window: int, sizes: list[tuple[int, 
     """
     clip, total = batch.query, 0.0
     results: list[list[Tensor]] = [[] for _ in sizes]
-    for cut in evaluation_windows(clip.frames.shape[1], window):
+    windows = list(evaluation_windows(clip.frames.shape[1], window))
+    support: Support | EncodedSupport | None = batch.support
+    # A network to which padding is not to matter takes clips that are padded size by size, each with its support.
+    is_whole = not model.pad_support_masks or is_tight(clip, groups_of(clip))
+    if len(windows) > 1 and batch.support is not None and model.uses_support and is_whole:
+        with torch.no_grad():
+            support = model.encode_support(batch.support)
+    for cut in windows:
         part = replace(clip, frames=clip.frames[:, cut], padding_mask=clip.padding_mask[:, cut])
-        segmentation = model.segment(part, batch.support)
+        segmentation = model.segment(part, support)
         total += segmentation.scores.item() * part.frames.shape[1]
         for size, result in zip(sizes, results, strict=True):
             result.append(mask_logits(segmentation, part, [size])[0].cpu())

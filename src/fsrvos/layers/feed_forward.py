@@ -28,5 +28,6 @@ def feed_forward(x: Tensor, linear1: nn.Linear, linear2: nn.Linear, dropout: nn.
         return linear2(dropout(linear1(tokens).relu_()))
 
     if torch.is_grad_enabled() or x.device.type != "cpu":
-        return through(x)
+        # Of two axes, since ReLU in place on a view would copy the hidden states and their gradient.
+        return through(x.flatten(0, -2)).view(x.shape)
     return torch.cat([through(rows) for rows in x.flatten(0, -2).split(ROWS)]).view(x.shape)

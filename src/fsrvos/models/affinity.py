@@ -120,6 +120,11 @@ class CrossModalAffinity(nn.Module):
         asked = related.unflatten(1, shape)
         return torch.cat((found, kept), dim=2), Match(match.unflatten(1, shape), asked, memory.prototypes())
 
+    @property
+    def reads_middle_frame(self) -> bool:
+        """Whether no support frame is read but the middle one of every episode's first clip."""
+        return not self.all_support_frames
+
     @torch.no_grad()
     def attention(self, query: Tensor, padding_mask: Tensor, support: SupportLevel) -> Tensor:
         """Where every query position looks in the support, for pictures: the weights behind ``forward``.
@@ -230,6 +235,11 @@ class AblatedAffinity(CrossModalAffinity):
         # What has no part in the ablation is kept for its name, as in the published network.
         unused = self if kind == "base" else self.of_support
         unused.requires_grad_(False)
+
+    @property
+    def reads_middle_frame(self) -> bool:
+        """Never: frames meet one by one."""
+        return False
 
     def forward(
         self, query: Tensor, padding_mask: Tensor, support: SupportLevel | None

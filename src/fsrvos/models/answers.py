@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from fsrvos.models.mask_features import MaskFeatures
 from fsrvos.models.mask_head import DynamicMaskHead
 from fsrvos.models.transformer import Decoded
 from fsrvos.structures import Prediction
@@ -11,7 +12,7 @@ from fsrvos.structures import Prediction
 
 def read_queries(
     decoded: Decoded,
-    mask_features: Tensor,
+    mask_features: MaskFeatures,
     sizes: Tensor,
     class_heads: nn.ModuleList,
     mask_head: DynamicMaskHead,
@@ -22,19 +23,20 @@ def read_queries(
 
     Args:
         decoded: States and boxes of B*T frames.
-        mask_features: (B, T, C_mask, h, w).
+        mask_features: Of the same frames.
         sizes: (B, 2) height and width of the unpadded frames.
         class_heads: One for each layer.
         mask_head: Shared by the layers.
         every_layer: Read the earlier layers too, into ``auxiliary``; else the last one alone.
     """
-    b, t = mask_features.shape[:2]
+    b = len(sizes)
+    t = len(decoded.states[0]) // b
     to_pixels = sizes.flip(-1).repeat_interleave(t, dim=0)[:, None]
     spoken = list(zip(class_heads, decoded.states, decoded.boxes, strict=True))
     layers = []
     for head, states, boxes in spoken if every_layer else spoken[-1:]:
         centres = boxes[..., :2].detach() * to_pixels
-        masks = mask_head(states, centres, mask_features.flatten(0, 1))
+        masks = mask_head(states, centres, mask_features)
         layers.append(Prediction(*(x.unflatten(0, (b, t)) for x in (head(states)[..., 0], boxes, masks))))
     last = layers.pop()
     last.auxiliary = layers

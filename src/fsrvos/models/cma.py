@@ -17,7 +17,7 @@ from fsrvos.models.answers import read_queries
 from fsrvos.models.choice import choose_queries, class_head
 from fsrvos.models.configuration import build_encoder, described_encoders, primitive
 from fsrvos.models.features import FeaturePyramid, Phrase, Pyramid, TextProjection, positions
-from fsrvos.models.foreground import EncodedSupport, SupportLevel
+from fsrvos.models.foreground import EncodedSupport, SupportLevel, middle_frames
 from fsrvos.models.hub import HubModel
 from fsrvos.models.mask_head import DynamicMaskHead
 from fsrvos.models.match_judge import MatchJudge
@@ -58,6 +58,7 @@ class CMA(nn.Module, HubModel):
             place, area, velocity (published: no).
         choose_per_frame: ``segment`` picks the best query frame by frame; the published system picks one for the
             whole clip.
+        recompute_activations: Make activations again in the backward pass: less memory, more time, the same gradients.
         all_support_frames: Every frame of every support clip is memory, not the middle one only.
         mask_background: Background support positions get no attention.
         pad_support_masks: Support masks are padded with their frames, not stretched, and padding changes nothing:
@@ -96,6 +97,7 @@ class CMA(nn.Module, HubModel):
         judge_by_match: bool = False,
         judge_by_phrase: bool = False,
         choose_per_frame: bool = False,
+        recompute_activations: bool = False,
         all_support_frames: bool | None = None,
         mask_background: bool | None = None,
         pad_support_masks: bool | None = None,
@@ -120,9 +122,8 @@ class CMA(nn.Module, HubModel):
         self.backbone, frozen_backbone = build_encoder(build_backbone, backbone)
         self.text_encoder, frozen_text = build_encoder(TextEncoder, text_encoder)
         self.config |= described_encoders(self.config, self.text_encoder.architecture)
-        self._frozen = [
-            m for m, f in ((self.backbone, frozen_backbone), (self.text_encoder, frozen_text)) if f
-        ]
+        encoders = ((self.backbone, frozen_backbone), (self.text_encoder, frozen_text))
+        self._frozen = [encoder for encoder, frozen in encoders if frozen]
         for module in self._frozen:
             module.requires_grad_(False)
         if dab:
@@ -130,19 +131,16 @@ class CMA(nn.Module, HubModel):
         channels: list[int] = self.backbone.channels
         self.text_projection = TextProjection(self.text_encoder.channels, hidden_dim, dropout)
         self.pyramid = FeaturePyramid(
-            channels, hidden_dim, num_heads, transform_all_levels=transform_all_levels
-        )
+            channels, hidden_dim, num_heads,
+            transform_all_levels=transform_all_levels, recompute=recompute_activations,
+        )  # fmt: skip
         self.affinity = build_affinity(
-            variant,
-            hidden_dim,
-            dropout,
-            all_support_frames=all_support_frames,
-            mask_background=mask_background,
-            rest=rest,
-        )
+            variant, hidden_dim, dropout,
+            all_support_frames=all_support_frames, mask_background=mask_background, rest=rest,
+        )  # fmt: skip
         self.transformer = DeformableTransformer(
             hidden_dim, num_heads, num_encoder_layers, num_decoder_layers, feedforward, len(channels), num_points,
-            dropout, dab=dab, true_first_anchors=true_first_anchors,
+            dropout, dab=dab, true_first_anchors=true_first_anchors, recompute=recompute_activations,
         )  # fmt: skip
         if dab:
             self.query_content = nn.Embedding(num_queries, hidden_dim)
@@ -156,8 +154,9 @@ class CMA(nn.Module, HubModel):
         self.phrase_judge = PhraseJudge(hidden_dim) if judge_by_phrase else None
         self.class_heads = nn.ModuleList(class_head(hidden_dim) for _ in range(num_decoder_layers))
         self.pixel_decoder = CrossModalPyramid(
-            [channels[0], *[hidden_dim] * 3], hidden_dim, mask_channels, num_heads, feedforward, dropout
-        )
+            [channels[0], *[hidden_dim] * 3], hidden_dim, mask_channels, num_heads, feedforward, dropout,
+            recompute=recompute_activations,
+        )  # fmt: skip
         self.mask_head = DynamicMaskHead(hidden_dim, mask_channels, dynamic_channels, coordinate_scale)
 
     @property
@@ -169,6 +168,13 @@ class CMA(nn.Module, HubModel):
     def adds_frame_by_frame(self) -> bool:
         """Whether support frame t meets query frame t alone, so that a window is no longer than the support."""
         return isinstance(self.affinity, AblatedAffinity)
+
+    @property
+    def _reads_middle_frame(self) -> bool:
+        """Whether no other support frame reaches the answer: not through a backbone that mixes frames, or batch norm."""
+        reads_one = self.affinity is not None and self.affinity.reads_middle_frame
+        by_frame = self.backbone.by_frame and not self.backbone.training
+        return reads_one and by_frame and not self.pad_support_masks
 
     def train(self, mode: bool = True) -> CMA:
         """Training mode, in which frozen encoders stay in evaluation mode."""
@@ -253,11 +259,11 @@ class CMA(nn.Module, HubModel):
 
     def encode_support(self, support: Support) -> EncodedSupport:
         """What is made of the support alone; where padding is not to matter, size by size."""
-        clips, groups = [support], groups_of(support) if self.pad_support_masks else []
-        if groups and not is_tight(support, groups):
-            clips = [group.cut(support) for group in groups]
-        else:
-            groups = []
+        if self._reads_middle_frame:
+            support = middle_frames(support)
+        groups = groups_of(support) if self.pad_support_masks else []
+        groups = [] if is_tight(support, groups) else groups
+        clips = [group.cut(support) for group in groups] or [support]
         levels = [self.encode(clip, is_support=True)[0].levels for clip in clips]
         return EncodedSupport(clips, levels, groups, support.owner, self.pad_support_masks)
 
@@ -274,13 +280,8 @@ class CMA(nn.Module, HubModel):
         if self.affinity is None:
             return features.levels, []
         supports = shown if shown is not None else [None] * len(features.levels)
-        related, matches = zip(
-            *(
-                self.affinity(x, padding, s)
-                for x, padding, s in zip(features.levels, features.padding, supports, strict=True)
-            ),
-            strict=True,
-        )
+        levels = zip(features.levels, features.padding, supports, strict=True)
+        related, matches = zip(*(self.affinity(*level) for level in levels), strict=True)
         return list(related), [m for m in matches if m is not None]
 
     def _queries(self, phrase: Phrase, frames: int) -> tuple[Tensor, Tensor]:

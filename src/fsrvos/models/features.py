@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fsrvos.layers.position import position_1d, position_2d
+from fsrvos.layers.recompute import run
 from fsrvos.layers.vision_language import EarlyFusion
 from fsrvos.structures import Clip
 
@@ -76,13 +77,20 @@ class FeaturePyramid(nn.Module):
         channels: C.
         num_heads: Heads of the fusion.
         transform_all_levels: The support transform reaches the fourth level too (published: levels 1 to 3).
+        recompute: Keep no activations of the fusion for the backward pass.
     """
 
     def __init__(
-        self, in_channels: list[int], channels: int, num_heads: int, *, transform_all_levels: bool
+        self,
+        in_channels: list[int],
+        channels: int,
+        num_heads: int,
+        *,
+        transform_all_levels: bool,
+        recompute: bool = False,
     ) -> None:
         super().__init__()
-        self.transform_all_levels = transform_all_levels
+        self.transform_all_levels, self.recompute = transform_all_levels, recompute
         projections = [nn.Conv2d(width, channels, 1) for width in in_channels[1:]]
         projections.append(nn.Conv2d(in_channels[-1], channels, 3, stride=2, padding=1))
         self.projections = nn.ModuleList(nn.Sequential(p, GroupNorm(32, channels)) for p in projections)
@@ -109,7 +117,7 @@ class FeaturePyramid(nn.Module):
         if is_support:
             reached = len(levels) if self.transform_all_levels else len(levels) - 1
             levels = [support_transform(x) if i < reached else x for i, x in enumerate(levels)]
-        levels = [self.fusion(x, *phrase.as_memory) for x in levels]
+        levels = [run(self.fusion, x, *phrase.as_memory, recompute=self.recompute) for x in levels]
         padding = [_shrink(clip.padding_mask, x) for x in levels]
         return Pyramid(levels, padding, maps[0], _shrink(clip.padding_mask, maps[0]))
 

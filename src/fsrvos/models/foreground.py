@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -72,6 +72,15 @@ class EncodedSupport(Movable):
         if not self.groups:
             return parts[0]
         return [join(list(levels), self.groups, self.owner) for levels in zip(*parts, strict=True)]
+
+
+def middle_frames(support: Support) -> Support:
+    """The same clips, of their middle frames alone."""
+    middle = support.frames.shape[1] // 2
+    frames, padding_mask, masks = (
+        x[:, middle, None] for x in (support.frames, support.padding_mask, support.masks)
+    )
+    return replace(support, frames=frames, padding_mask=padding_mask, masks=masks)
 
 
 def foreground(

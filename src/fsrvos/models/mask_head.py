@@ -7,6 +7,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from fsrvos.layers.mlp import MLP
+from fsrvos.models.mask_features import MaskFeatures
 
 STRIDE = 4
 
@@ -35,13 +36,13 @@ class DynamicMaskHead(nn.Module):
             else:
                 nn.init.zeros_(parameter)
 
-    def forward(self, states: Tensor, centres: Tensor, mask_features: Tensor) -> Tensor:
+    def forward(self, states: Tensor, centres: Tensor, mask_features: Tensor | MaskFeatures) -> Tensor:
         """Draws a mask for every query.
 
         Args:
             states: (n, Q, C), n frames.
             centres: (n, Q, 2) x, y in input pixels of the unpadded frame.
-            mask_features: (n, C_mask, h, w).
+            mask_features: (n, C_mask, h, w), made or not.
 
         Returns:
             (n, Q, h, w) logits.
@@ -52,7 +53,12 @@ class DynamicMaskHead(nn.Module):
         on_features, on_offset = w1.split([self.mask_channels, 2], dim=-1)
         # The first convolution is linear: mask features need not be repeated for every query, and the offsets
         # to the centre split into a part of the column and a part of the row.
-        x = torch.einsum("nqoi,nihw->nqohw", on_features, mask_features)
+        every = on_features.flatten(1, 2)
+        if isinstance(mask_features, MaskFeatures):
+            x = mask_features.through(every)
+        else:
+            x = torch.einsum("nki,nihw->nkhw", every, mask_features)
+        x = x.unflatten(1, (-1, d))
         on_x, on_y = (on_offset * self.coordinate_scale).split(1, dim=-1)
         columns, rows = (_cells(n, centres.device) for n in (x.shape[-1], x.shape[-2]))
         across = on_x * (centres[..., None, :1] - columns)

@@ -6,7 +6,9 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from fsrvos.layers.recompute import run
 from fsrvos.layers.vision_language import VisionLanguageBlock
+from fsrvos.models.mask_features import MaskFeatures
 
 REDUCTIONS = (8, 4, 2, 1)
 
@@ -53,6 +55,7 @@ class CrossModalPyramid(nn.Module):
         num_heads: Heads of the blocks.
         feedforward: Hidden width of the blocks.
         dropout: Probability.
+        recompute: Keep no activations of the stages for the backward pass.
     """
 
     def __init__(
@@ -63,8 +66,11 @@ class CrossModalPyramid(nn.Module):
         num_heads: int,
         feedforward: int,
         dropout: float,
+        *,
+        recompute: bool = False,
     ) -> None:
         super().__init__()
+        self.recompute = recompute
         self.stages = nn.ModuleList(
             PyramidStage(width, channels, num_heads, feedforward, reduction, dropout)
             for width, reduction in zip(in_channels, REDUCTIONS, strict=True)
@@ -86,7 +92,7 @@ class CrossModalPyramid(nn.Module):
         position: list[Tensor],
         padding: list[Tensor],
         phrase: tuple[Tensor, Tensor, Tensor],
-    ) -> Tensor:
+    ) -> MaskFeatures:
         """Merges the levels top-down.
 
         Args:
@@ -96,9 +102,11 @@ class CrossModalPyramid(nn.Module):
             phrase: Words (B, L, C), their position (B, L, C), their padding (B, L).
 
         Returns:
-            Mask features (B, T, C_mask, h4, w4).
+            Mask features of the B*T frames at stride 4.
         """
-        merged = None
+        merged: Tensor | None = None
         for level in reversed(range(len(self.stages))):
-            merged = self.stages[level](features[level], position[level], padding[level], phrase, merged)
-        return rearrange(self.mask_features(merged), "(b t) c h w -> b t c h w", b=features[0].shape[0])
+            given = (features[level], position[level], padding[level], phrase, merged)
+            merged = run(self.stages[level], *given, recompute=self.recompute)
+        assert merged is not None
+        return MaskFeatures(merged, self.mask_features)

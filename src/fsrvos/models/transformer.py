@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from fsrvos.layers.deformable_attention import DeformableAttention
 from fsrvos.layers.feed_forward import feed_forward
 from fsrvos.layers.mlp import MLP
 from fsrvos.layers.position import position_of_boxes
+from fsrvos.layers.recompute import run
 
 INVERSE_SIGMOID_CLAMP = 1e-5
 
@@ -108,6 +109,7 @@ class DeformableTransformer(nn.Module):
         dab: Queries are content and 4-D anchors (CMA); else the sentence is the content (ReferFormer).
         true_first_anchors: First DAB layer reads the anchors as boxes on every level. The published network
             (False) broadcasts them over levels instead, which needs exactly four levels.
+        recompute: Keep no activations of the layers for the backward pass.
 
     Raises:
         ValueError: ``dab`` without ``true_first_anchors`` on other than four levels.
@@ -126,11 +128,13 @@ class DeformableTransformer(nn.Module):
         *,
         dab: bool = True,
         true_first_anchors: bool = False,
+        recompute: bool = False,
     ) -> None:
         super().__init__()
         if dab and not true_first_anchors and num_levels != 4:
             raise ValueError(f"the published DAB decoder needs num_levels=4, got {num_levels}")
         self.dab, self.true_first_anchors, self.channels = dab, true_first_anchors, channels
+        self.recompute = recompute
         sizes = (channels, num_heads, num_levels, num_points, feedforward, dropout)
         self.encoder_layers = nn.ModuleList(EncoderLayer(*sizes) for _ in range(num_encoder_layers))
         self.decoder_layers = nn.ModuleList(DecoderLayer(*sizes) for _ in range(num_decoder_layers))
@@ -179,7 +183,8 @@ class DeformableTransformer(nn.Module):
         )
         references = _cell_centres(memory)
         for layer in self.encoder_layers:
-            memory.tokens = layer(memory, placed, references)
+            tokens = run(layer, memory, placed, references, recompute=self.recompute)
+            memory = replace(memory, tokens=tokens)  # a new one, since layers may be run again
         return memory
 
     def decode(self, memory: Memory, content: Tensor, anchors: Tensor) -> Decoded:
@@ -199,7 +204,7 @@ class DeformableTransformer(nn.Module):
             position = (
                 self._query_position(content, placed, first=i == 0) if self.dab else anchors.expand(n, -1, -1)
             )
-            content = layer(content, position, placed, memory)
+            content = run(layer, content, position, placed, memory, recompute=self.recompute)
             logits = box_head(content)
             known = reference.shape[-1]
             boxes = torch.cat(

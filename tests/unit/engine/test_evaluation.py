@@ -1,5 +1,7 @@
 """Evaluation: windows, cropping, controls, and scores that a loop over frames finds too."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -20,7 +22,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*fewer than two videos.*")
 
 
 class Recorder:
-    """Stands in for a network: a cell's logit is its clip's frame number, given as pixel value; keeps its calls."""
+    """Stands in for a network without support: logits are frame numbers, given as pixel values; keeps its calls."""
+
+    uses_support = pad_support_masks = False
 
     def __init__(self):
         self.calls = []
@@ -161,3 +165,20 @@ def test_trials_are_scored_at_native_size_against_the_files(data):
         assert (shown != query.expression) == (trial.condition == "wrong_text")
         assert {record.kind for record in trial.records} == {"color" if query.video == "twins" else ""}
     assert len(set(scores)) > 5
+
+
+@pytest.mark.parametrize(("real", "times"), [((64, 96), 1), ((30, 90), 2)])
+def test_support_is_encoded_once_for_all_windows_of_a_video(real, times, monkeypatch):
+    """Windows answer as each for itself, and so do those of clips that are padded, which are cut size by size."""
+    model, encoded = tiny_model(), []
+    clip, support = make_clip(frames=4, real=real), make_support()
+    parts = [
+        replace(clip, frames=clip.frames[:, cut], padding_mask=clip.padding_mask[:, cut])
+        for cut in (slice(0, 2), slice(2, 4))
+    ]
+    expected = [mask_logits(model.segment(part, support), part, [(64, 96)])[0] for part in parts]
+    encode = model.encode_support
+    monkeypatch.setattr(model, "encode_support", lambda given: encoded.append(given) or encode(given))
+    (found,) = segment_video(model, Batch(clip, support, None), 2, [(64, 96)]).logits
+    torch.testing.assert_close(found, torch.cat(expected))
+    assert len(encoded) == times

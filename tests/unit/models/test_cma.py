@@ -324,3 +324,21 @@ def test_encoded_support_wants_clips_of_one_size():
     padded = make_clip(size=(128, 128), real=(64, 96))
     with pytest.raises(ValueError, match="one size"):
         model(padded, model.encode_support(support))
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_only_the_support_frame_that_is_read_is_encoded(frozen):
+    """The published affinity reads the middle one; batch norm in training takes its statistics from all."""
+    model = tiny_model("cma", backbone={**BACKBONE, "frozen": frozen}, dropout=0.0)
+    query, support = make_clip(frames=2), make_support(frames=5)
+    other = make_support(frames=5, seed=7)
+    other.frames[:, 2], other.masks[:, 2] = support.frames[:, 2], support.masks[:, 2]
+    assert torch.equal(model(query, support).masks, model(query, other).masks)
+    assert [x.shape[1] for x in model.encode_support(support).levels[0]] == [1] * 4
+    assert [x.shape[1] for x in model.train().encode_support(support).levels[0]] == [1 if frozen else 5] * 4
+
+
+@pytest.mark.parametrize("switch", ["all_support_frames", "pad_support_masks"])
+def test_all_support_frames_are_encoded_where_they_may_be_read(switch):
+    model = tiny_model("cma", **{switch: True})
+    assert [x.shape[1] for x in model.encode_support(make_support(frames=3)).levels[0]] == [3] * 4

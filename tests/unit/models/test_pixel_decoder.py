@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from tiny import randomised
 
+from fsrvos.models.mask_features import MaskFeatures
 from fsrvos.models.pixel_decoder import CrossModalPyramid
 
 B, T, C, M = 1, 2, 16, 6
@@ -42,10 +43,32 @@ def test_equals_the_text():
             merged = convolve(stage.output[0], stage.output[1], x, activate=True)
         last = pyramid.mask_features
         expected = F.conv2d(merged, last.weight, last.bias, padding=1)
-        torch.testing.assert_close(found[0], expected)
-    assert found.shape == (B, T, M, *SIZES[0])
+        torch.testing.assert_close(found.whole, expected)
+    assert found.whole.shape == (B * T, M, *SIZES[0])
 
 
 def test_stages_reduce_by_8_4_2_1():
     pyramid = CrossModalPyramid(WIDTHS, C, M, 2, 16, dropout=0.1)
     assert [stage.block.reduction for stage in pyramid.stages] == [8, 4, 2, 1]
+
+
+def test_linear_maps_joined_with_the_convolution_see_the_same():
+    """Few maps without gradient, as a mask head asks for them, against maps of the features made whole."""
+    torch.manual_seed(0)
+    merged, weights = torch.randn(3, 5, 6, 7).double(), torch.randn(3, 2, 8).double()
+    for bias in (True, False):
+        convolution = torch.nn.Conv2d(5, 8, 3, padding=1, bias=bias).double()
+        expected = torch.stack(
+            [
+                F.conv2d(f[None], w[:, :, None, None])[0]
+                for f, w in zip(convolution(merged), weights, strict=True)
+            ]
+        )
+        torch.testing.assert_close(MaskFeatures(merged, convolution).through(weights), expected)
+        with torch.no_grad():
+            few = MaskFeatures(merged, convolution)
+            torch.testing.assert_close(few.through(weights), expected)
+            assert "whole" not in vars(few)
+            many = MaskFeatures(merged, convolution)
+            torch.testing.assert_close(many.through(weights.repeat(1, 4, 1)), expected.repeat(1, 4, 1, 1))
+            assert "whole" in vars(many)
