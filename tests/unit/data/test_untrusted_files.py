@@ -13,7 +13,7 @@ from pathlib import Path
 import fuzz
 import pytest
 from hypothesis import HealthCheck, given, settings
-from PIL import Image
+from PIL import Image, ImageFile
 from zoo import frame_name, read_quietly, write, zoo
 
 from fsrvos.data import json_files
@@ -269,7 +269,7 @@ def test_whatever_a_decoder_raises_is_one_line(root, monkeypatch):
     def fails(*_, **__):
         raise struct.error("unpack requires\na buffer")
 
-    monkeypatch.setattr(Image.Image, "convert", fails)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", fails)
     assert "cannot be decoded (unpack requires a buffer)" in line_of(read_plant, root)
 
 
