@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torchvision.ops import FrozenBatchNorm2d
 
 FRAMES = 2
-"""Frames at once on a processor, without gradient: their maps stay in its cache."""
+"""Frames at once on a processor: their maps stay in its cache."""
 
 
 class FoldedConvolution:
@@ -88,8 +88,7 @@ def folded_maps(body: Any, images: Tensor) -> list[Tensor]:
             maps.append(x)
         return maps
 
-    whole = images.device.type != "cpu" or (torch.is_grad_enabled() and body.conv1.weight.requires_grad)
-    if whole or len(images) <= FRAMES:
+    if images.device.type != "cpu" or len(images) <= FRAMES:
         return through(images)
     return [torch.cat(maps) for maps in zip(*(through(part) for part in images.split(FRAMES)), strict=True)]
 
