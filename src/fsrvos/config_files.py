@@ -46,7 +46,7 @@ def parse_config(text: str, file: Path) -> DictConfig | ListConfig:
         config = OmegaConf.load(io.StringIO(text))
     except UserError:
         raise
-    except (yaml.YAMLError, OmegaConfBaseException, ValueError) as error:
+    except (yaml.YAMLError, OmegaConfBaseException, OSError, ValueError) as error:
         raise UserError(f"{file} is no config ({' '.join(str(error).split())})") from error
     except RecursionError as error:
         raise UserError(f"{file} is no config (nested too deep)") from error

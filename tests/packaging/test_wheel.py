@@ -22,6 +22,7 @@ COMMANDS = {
     "fsrvos-predict": "fsrvos.cli.predict:main",
     "fsrvos-adapt": "fsrvos.cli.adapt:main",
     "fsrvos-data": "fsrvos.cli.data:main",
+    "fsrvos-replay": "fsrvos.cli.replay:main",
     "fsrvos-weights": "fsrvos.cli.weights:main",
     "fsrvos-report": "fsrvos.cli.report:main",
     "fsrvos-app": "fsrvos.cli.app:main",
