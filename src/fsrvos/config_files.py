@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from fsrvos.errors import UserError
 
 MAX_BYTES = 1_000_000  # those of our runs have under 10 kB
+MAX_DEPTH = 100
 
 
 def read_config(file: Path) -> DictConfig | ListConfig:
@@ -41,8 +42,15 @@ def parse_config(text: str, file: Path) -> DictConfig | ListConfig:
     try:
         if len(text.encode()) > MAX_BYTES:
             raise UserError(f"{file} is no config: it has more than {MAX_BYTES // 1_000_000} MB")
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-            raise UserError(f"{file} is no config of a run: it has YAML aliases (*NAME)")
+        depth = 0
+        for event in yaml.parse(
+            text, yaml.SafeLoader
+        ):  # one at a time: the parser's time grows with depth squared
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                raise UserError(f"{file} is no config (nested too deep)")
+            if isinstance(event, yaml.AliasEvent):
+                raise UserError(f"{file} is no config of a run: it has YAML aliases (*NAME)")
         config = OmegaConf.load(io.StringIO(text))
     except UserError:
         raise
