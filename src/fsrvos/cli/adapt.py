@@ -61,12 +61,12 @@ def run(config: DictConfig) -> None:
             "one; adapt cma, cma_plus or referformer"
         )
     clips = read_clips(config)
-    settings = f"batch_size (now {config.batch_size}), query_frames ({config.query_frames}) or short_side"
-    with shortages_told(settings), folder_beside(out) as folder, progress_bar("adapting", "steps") as told:
+    memory = f"batch_size (now {config.batch_size}), query_frames ({config.query_frames}) or short_side"
+    with shortages_told(memory), folder_beside(out) as folder, progress_bar("adapting", "steps") as told:
         found = adapted(model, clips, config, given, told)
         written = found.better or bool(config.keep)
-        given_settings: Any = OmegaConf.to_container(config, resolve=True)
-        record = describe(found, clips, {**given_settings, "input": vars(given)}, str(weights.file), written)
+        settings: Any = OmegaConf.to_container(config, resolve=True)
+        record = describe(found, clips, {**settings, "input": vars(given)}, str(weights.file), written)
         save_report(record, folder)
         if written:
             model.cpu().save_pretrained(folder)

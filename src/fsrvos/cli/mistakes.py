@@ -22,17 +22,22 @@ def exit_on_user_error(error: BaseException) -> None:
 
 def user_message(error: BaseException) -> str | None:
     """The one line of the user's mistake in a chain of exceptions; None if there is none in it."""
+    for link in chain_of(error):
+        if isinstance(link, UserError):
+            return str(link)
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return _in_one_line(str(error)) or type(error).__name__
+    return None
+
+
+def chain_of(error: BaseException) -> list[BaseException]:
+    """An exception and those that it came from, the last one first."""
     chain: list[BaseException] = []
     link: BaseException | None = error
     while link is not None and link not in chain:
         chain.append(link)
         link = link.__cause__ or link.__context__
-    for link in chain:
-        if isinstance(link, UserError):
-            return str(link)
-    if isinstance(error, HydraException | OmegaConfBaseException):
-        return _in_one_line(str(chain[0])) or type(error).__name__
-    return None
+    return chain
 
 
 def _in_one_line(message: str) -> str:

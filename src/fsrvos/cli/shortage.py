@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import torch
 
+from fsrvos.cli.mistakes import chain_of
 from fsrvos.errors import UserError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -43,7 +44,7 @@ def shortages_told(
 
 def out_of_memory(error: BaseException, settings: str) -> str | None:
     """One line if an exception, or one that it came from, says that memory ran out."""
-    for link in _chain(error):
+    for link in chain_of(error):
         said = str(link)
         if isinstance(link, torch.OutOfMemoryError):
             tried = re.search(r"Tried to allocate [\d.]+ \w+", said)
@@ -67,17 +68,8 @@ def out_of_memory(error: BaseException, settings: str) -> str | None:
 
 def out_of_disk(error: BaseException, then: Callable[[], str]) -> str | None:
     """One line if an exception, or one that it came from, says that a disk is full."""
-    for link in _chain(error):
+    for link in chain_of(error):
         if isinstance(link, OSError) and link.errno in _FULL:
             where = f"{link.filename}: " if link.filename else ""
             return f"{where}cannot be written ({(link.strerror or str(link)).lower()}); {then()}"
     return None
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    seen: list[BaseException] = []
-    link: BaseException | None = error
-    while link is not None and link not in seen:
-        yield link
-        seen.append(link)
-        link = link.__cause__ or link.__context__

@@ -30,6 +30,8 @@ from fsrvos.engine.processes import gather, place
 from fsrvos.errors import UserError
 from fsrvos.run_folders import RESULTS
 
+TEST_MEMORY = "data.window or data.test_transform.short_side"
+
 
 def main() -> None:
     """Entry point of the console script."""
@@ -105,9 +107,8 @@ def train_and_score(config: DictConfig, folder: Path, logger: Logger | None) -> 
             else "by heart: not validated"
         )
     if config.evaluate:
-        settings = "data.window or data.test_transform.short_side"
         device = module.device if module.device.type != "cpu" else trainer.strategy.root_device
-        with shortages_told(settings, partial(_how_to_go_on, folder, resumed)):
+        with shortages_told(TEST_MEMORY, partial(_how_to_go_on, folder, resumed)):
             score(module.model, data, config, folder, device)
         if trainer.is_global_zero:
             log_scores(trainer.logger, folder, trainer.global_step)

@@ -262,10 +262,7 @@ class EpisodeDataModule(LightningDataModule):
         )
 
     def _reading(self) -> dict:
-        if not self.num_workers:
-            workers: dict[str, Any] = {}
-        else:
-            workers = {
-                "persistent_workers": True, "prefetch_factor": 2, "worker_init_fn": leave_interrupts
-            }  # fmt: skip
-        return {"num_workers": self.num_workers, "pin_memory": torch.cuda.is_available(), **workers}
+        options: dict[str, Any] = {"num_workers": self.num_workers, "pin_memory": torch.cuda.is_available()}
+        if self.num_workers:
+            options |= {"persistent_workers": True, "prefetch_factor": 2, "worker_init_fn": leave_interrupts}
+        return options

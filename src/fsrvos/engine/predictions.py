@@ -197,9 +197,8 @@ def _decode(rle: Any, size: tuple[int, int], place: str) -> np.ndarray:
 def _read_png(path: Path) -> np.ndarray:
     """(H, W) bool; palette and grey by value, colours by brightness."""
     try:
-        with Image.open(
-            path, formats=("PNG",)
-        ) as image:  # other decoders start programs, whatever the suffix
+        # Some of the other decoders start programs, whatever the suffix.
+        with Image.open(path, formats=("PNG",)) as image:
             if too_large(image.width, image.height):
                 raise UserError(
                     f"{path}: has over {MAX_MEGAPIXELS} megapixels; a mask has the size of its video"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from fsrvos.checkpoints import DESCRIPTION
 from fsrvos.errors import UserError
+from fsrvos.report import replace_file
 from fsrvos.structures import Batch, Clip, ClipSpec, EpisodeSpec, Rivals, Support, Targets, Tokens
 from fsrvos.tensor_files import read_file
 
@@ -49,8 +49,6 @@ def save_step(
     Raises:
         OSError: The file cannot be written; also as the context of PyTorch's RuntimeError.
     """
-    file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_name(f".{file.name}.{os.getpid()}")
     content = {
         DESCRIPTION: description,
         "state_dict": {name: tensor.cpu() for name, tensor in state.items()},
@@ -59,14 +57,8 @@ def save_step(
         "precision": precision,
         "config": config,
     }
-    try:
-        with beside.open(
-            "wb"
-        ) as written:  # so that a full disk is an OSError; given a path, PyTorch hides it
-            torch.save(content, written)
-        beside.replace(file)
-    finally:
-        beside.unlink(missing_ok=True)
+    # Through an open file, so that a full disk is an OSError; given a path, PyTorch hides it.
+    replace_file(file, lambda written: torch.save(content, written))
     return file
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
+
+from fsrvos.report import replace_file
 
 
 class WholeFiles(TorchCheckpointIO):
@@ -28,14 +29,10 @@ class WholeFiles(TorchCheckpointIO):
         Raises:
             OSError: The file cannot be written; also as the context of PyTorch's RuntimeError.
         """
-        file = Path(path)
-        beside = file.with_name(f".{file.name}.{os.getpid()}")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with beside.open("wb") as content:
-                torch.save(checkpoint, content)
-                content.flush()
-                os.fsync(content.fileno())
-            beside.replace(file)
-        finally:
-            beside.unlink(missing_ok=True)
+
+        def write(file: BinaryIO) -> None:
+            torch.save(checkpoint, file)
+            file.flush()
+            os.fsync(file.fileno())
+
+        replace_file(path, write)
