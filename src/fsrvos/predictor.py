@@ -15,10 +15,12 @@ from torch import Tensor
 from fsrvos.data.resizing import resize_frames, resized_size
 from fsrvos.data.transforms import normalised
 from fsrvos.errors import UserError
+from fsrvos.layers.precision import computing
 from fsrvos.models.cma import CMA
+from fsrvos.models.compiling import check_compiler, compile_blocks
 from fsrvos.models.foreground import EncodedSupport
 from fsrvos.models.hub import fetched
-from fsrvos.predictor_checks import check_phrases, checked_cost, checked_device, is_path
+from fsrvos.predictor_checks import check_phrases, checked_cost, checked_device, checked_precision, is_path
 from fsrvos.predictor_settings import Settings, settings_of
 from fsrvos.support_set import SupportSet, encode_clips, read_clips, thinned
 from fsrvos.video import Video, open_video
@@ -40,6 +42,9 @@ class Predictor:
         jump_cost: What leaving an object for another from one frame to the next costs, as a sum of scores, also from
             one window to the next; 0: every frame (or, of a network that chooses once a window, every window)
             decides for itself, as in the published system.
+        precision: ``"32-true"``; ``"bf16-mixed"`` or, on a GPU, ``"16-mixed"``, which are faster and less exact.
+        compile: Have the network's blocks compiled at the first window, which takes minutes and pays for long videos
+            only, if at all (docs/performance.md).
 
     Attributes:
         model: The network, in evaluation mode.
@@ -54,13 +59,19 @@ class Predictor:
         *,
         device: str | torch.device = "cpu",
         jump_cost: float = JUMP_COST,
+        precision: str = "32-true",
+        compile: bool = False,
     ) -> None:
         self.device = checked_device(device)
+        self.precision = checked_precision(precision, self.device)
         self.model = model.to(self.device).eval()
         self.settings = settings or Settings()
         self.source: Path | None = None
         self.jump_cost = checked_cost(jump_cost)
         self._told: set[str] = set()
+        if compile:
+            check_compiler(self.device)
+            compile_blocks(self.model)
 
     @classmethod
     def from_pretrained(
@@ -69,6 +80,8 @@ class Predictor:
         *,
         device: str | torch.device = "cpu",
         jump_cost: float = JUMP_COST,
+        precision: str = "32-true",
+        compile: bool = False,
         **settings: int | None,
     ) -> Self:
         """The predictor of a trained network.
@@ -77,16 +90,24 @@ class Predictor:
             source: Run folder, folder of runs (its newest), .ckpt, .pth, .safetensors, folder of ``save_pretrained``,
                 or id of a repository of the Hugging Face hub.
             device: Where to run.
-            jump_cost: As for the constructor.
+            jump_cost, precision, compile: As for the constructor.
             settings: ``short_side``, ``max_long_side``, ``window``, where they are to differ from those of the training.
 
         Raises:
             UserError: No such file, folder or repository; one that holds no network.
         """
         device = checked_device(device)
+        checked_precision(precision, device)
         weights = read_weights(source if Path(source).exists() or is_path(source) else fetched(source))
         chosen = settings_of(weights.file).changed(**settings)
-        predictor = cls(load_model(weights), chosen, device=device, jump_cost=jump_cost)
+        predictor = cls(
+            load_model(weights),
+            chosen,
+            device=device,
+            jump_cost=jump_cost,
+            precision=precision,
+            compile=compile,
+        )
         predictor.source = weights.file
         return predictor
 
@@ -125,7 +146,8 @@ class Predictor:
             if used is not clip:
                 has = f"the support {clip.expression!r} has {len(clip.frames)} annotated frames"
                 warnings.warn(f"{has}: {len(used.frames)} of them are used", stacklevel=2)
-        encoded = encode_clips(self.model, clips, self.settings) if self.model.uses_support else None
+        with computing(self.precision, self.device):
+            encoded = encode_clips(self.model, clips, self.settings) if self.model.uses_support else None
         return SupportSet(clips, encoded)
 
     @overload
@@ -205,10 +227,11 @@ class Predictor:
             before = [torch.from_numpy(mask) for mask in previous]
         while taken := list(islice(frames, window)):
             pixels = torch.from_numpy(np.stack([frame.pixels for frame in taken])).permute(0, 3, 1, 2)
-            masks, scores = segment_window(
-                self.model, normalised(resize_frames(pixels, size)), list(phrases), encoded, before, video.size,
-                self.jump_cost,
-            )  # fmt: skip
+            with computing(self.precision, self.device):
+                masks, scores = segment_window(
+                    self.model, normalised(resize_frames(pixels, size)), list(phrases), encoded, before, video.size,
+                    self.jump_cost,
+                )  # fmt: skip
             before = list(masks[:, -1])
             yield SegmentedWindow(taken, masks.numpy(), scores.numpy())
 

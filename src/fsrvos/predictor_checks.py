@@ -9,6 +9,7 @@ import torch
 
 from fsrvos.data import captions
 from fsrvos.errors import UserError
+from fsrvos.layers.precision import PRECISIONS
 
 WEIGHTS = (".ckpt", ".pth", ".pt", ".bin", ".safetensors")
 
@@ -43,6 +44,19 @@ def checked_device(device: str | torch.device) -> torch.device:
             f"device={device}: there is no such device here; say device=cpu, or device=cuda where there is one"
         ) from error
     return checked
+
+
+def checked_precision(precision: str, device: torch.device | str) -> str:
+    """A name of how the network computes.
+
+    Raises:
+        UserError: An unknown one, or one that the device has not.
+    """
+    if precision not in PRECISIONS:
+        raise UserError(f"precision must be one of {', '.join(PRECISIONS)}; got {precision!r}")
+    if precision == "16-mixed" and torch.device(device).type == "cpu":
+        raise UserError("precision=16-mixed needs a GPU; on a CPU say precision=bf16-mixed")
+    return precision
 
 
 def checked_cost(jump_cost: float) -> float:

@@ -174,6 +174,13 @@ def test_what_needs_a_gpu_says_so(folder, option):
     assert config.trainer[wanted[0]] == wanted[1]
 
 
+def test_one_precision_for_training_and_test(folder):
+    config = composed(folder, "experiment=smoke", "precision=bf16-mixed")
+    trainer = instantiate(config.trainer, logger=False, callbacks=[])
+    assert (trainer.precision, config.precision) == ("bf16-mixed", "bf16-mixed")
+    assert instantiate(composed(folder, "experiment=smoke").trainer, logger=False).precision == "32-true"
+
+
 @pytest.mark.parametrize("experiment", options("experiment"))
 def test_every_experiment_is_composed_and_made(folder, experiment):
     given = ["model.init_from=null"] if experiment == "sailvos_finetune" else []

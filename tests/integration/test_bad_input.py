@@ -125,6 +125,10 @@ def broken_checkpoint_to_resume(root):
     return [f"ckpt_path={file}"], [str(file)]
 
 
+def unknown_precision(root):
+    return ["precision=half"], ["precision must be one of 32-true", "got 'half'"]
+
+
 TRAINING = [
     no_root,
     no_frames,
@@ -148,6 +152,7 @@ TRAINING = [
     no_checkpoint_to_resume,
     no_run_to_resume,
     broken_checkpoint_to_resume,
+    unknown_precision,
 ]
 
 
@@ -197,6 +202,7 @@ def test_training(tmp_path, monkeypatch, capfd, mistake):
         (["predictions=folder"], ["folder", "holds no mask", "Annotations/VIDEO/EXPRESSION/FRAME.png"]),
         (["predictions=folder", "processes=2"], ["processes=1"]),
         (["checkpoint=broken.ckpt", "processes=0"], ["processes must be at least 1, got 0"]),
+        (["checkpoint=broken.ckpt", "precision=fp16"], ["precision must be one of 32-true", "got 'fp16'"]),
     ],
     ids=[
         "none",
@@ -210,6 +216,7 @@ def test_training(tmp_path, monkeypatch, capfd, mistake):
         "empty",
         "several",
         "zero",
+        "precision",
     ],
 )
 def test_evaluation(tmp_path, monkeypatch, capfd, arguments, words):

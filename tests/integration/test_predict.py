@@ -113,6 +113,18 @@ def test_without_support_one_line_says_so(call, tmp_path):
     assert not (tmp_path / "out" / "overlay.mp4").exists()
 
 
+def test_a_lower_precision_is_used(call, tmp_path):
+    arguments = ["video=park.mp4", "support=dogs", "text=the dog", "overlay=false"]
+    for name, precision in (("exact", "32-true"), ("rounded", "bf16-mixed")):
+        assert call(*arguments, f"out={tmp_path / name}", f"precision={precision}").code == 0
+    exact, rounded = (
+        json.loads((tmp_path / name / "predictions.json").read_text())[0]["scores"]
+        for name in ("exact", "rounded")
+    )
+    assert rounded != exact
+    assert rounded == pytest.approx(exact, abs=0.05)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_signal_leaves_whole_files_and_resume_gives_the_same(call, place, tmp_path, number):
     """A real process, stopped in the middle of a video that would take it long."""
@@ -146,6 +158,9 @@ def test_a_stop_signal_leaves_whole_files_and_resume_gives_the_same(call, place,
     header, *lines = (out / JOURNAL).read_text().splitlines(keepends=True)
     header = {**json.loads(header), "video": "short", "file": str(short), "frames": done + 6, "rate": 10.0}
     (out / JOURNAL).write_text(json.dumps(header) + "\n" + "".join(lines))
+    refused = call(f"video={short}", *arguments[1:], "resume=true", "precision=bf16-mixed")
+    assert refused.code == 2
+    assert "precision" in refused.complaints[0]
     resumed = call(f"video={short}", *arguments[1:], "resume=true")
     whole = call(f"video={short}", *arguments[1:3], f"out={tmp_path / 'whole'}", "overlay=false")
     assert (resumed.code, whole.code) == (0, 0)
@@ -261,6 +276,8 @@ def test_a_video_that_is_cut_off_keeps_what_came_before(call, place, tmp_path):
         (["video=park.mp4", "text=a dog", "out=o", "device=cuda:77"], "device=cuda:77"),
         (["video=park.mp4", "text=a dog", "out=o", "device=gpu"], "device=gpu"),
         (["video=park.mp4", "text=a dog", "out=o", "window=0"], "window must be"),
+        (["video=park.mp4", "text=a dog", "out=o", "precision=half"], "precision must be one of 32-true"),
+        (["video=park.mp4", "text=a dog", "out=o", "precision=16-mixed"], "say precision=bf16-mixed"),
         (["video=park.mp4", "text=a dog", "out=o", "rate=abc"], "rate must be"),
         (["video=frames", "text=a dog", "out=o", "rate=200000"], "rate must be"),
         (["video=park.mp4", "text=a dog", "out=o", "jump_cost=null"], "jump_cost must be"),

@@ -121,6 +121,17 @@ def test_eval_gives_the_numbers_of_training(smoke, place, monkeypatch, capfd):
     check_masks(again, place / "data" / "Mini-Ref-Synthetic-smoke" / "train", trained)
 
 
+def test_eval_in_lower_precision_gives_close_numbers(smoke, place, monkeypatch, capfd):
+    trained, again = results_of(smoke[1]), place / "outputs" / "rounded"
+    arguments = [f"checkpoint={smoke[1]}", "precision=bf16-mixed", "evaluation.conditions=[right]"]
+    done = run(eval_command.main, [*arguments, f"hydra.run.dir={again}"], place, monkeypatch, capfd)
+    assert done.code == 0
+    scored = results_of(again)
+    assert scored["per_category"] != trained["per_category"]
+    assert scored["standard"]["J"] == pytest.approx(trained["standard"]["J"], abs=3)
+    assert yaml.safe_load((again / "config.yaml").read_text())["precision"] == "bf16-mixed"
+
+
 def check_masks(folder, data, results):
     """PNGs at native size whose J, from the files alone, is the one in results.json."""
     objects = json.loads((data / "meta.json").read_text())["videos"]

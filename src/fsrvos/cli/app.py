@@ -46,6 +46,7 @@ def app(config: DictConfig) -> None:
     predictor = Predictor.from_pretrained(
         str(config.checkpoint), device=config.device, jump_cost=config.jump_cost,
         short_side=config.short_side, max_long_side=config.max_long_side, window=config.window,
+        precision=config.precision, compile=config.compile,
     )  # fmt: skip
     # Gradio would call home otherwise; it asks for this each time.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"

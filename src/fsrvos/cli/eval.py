@@ -17,8 +17,11 @@ from fsrvos.config_files import read_config
 from fsrvos.engine.evaluation import planned
 from fsrvos.engine.predictions import Predictions, told_missing
 from fsrvos.errors import UserError
+from fsrvos.models.cma import CMA
+from fsrvos.models.compiling import check_compiler, compile_blocks
+from fsrvos.predictor_checks import checked_precision
 from fsrvos.report import replace_file
-from fsrvos.weights import load_model, read_weights
+from fsrvos.weights import Weights, load_model, read_weights
 
 MEMORY = "+data.window or +data.test_transform.short_side, or take fewer processes"
 
@@ -46,10 +49,13 @@ def run(config: DictConfig) -> None:
     if config.device != "cpu" and not torch.cuda.is_available():
         raise UserError(f"device={config.device}, but there is no CUDA device here; say device=cpu")
     check_processes(config.processes, config.device)
+    checked_precision(config.precision, config.device)
+    if config.compile:
+        check_compiler(config.device)
     weights = read_weights(config.checkpoint)
     config = with_settings_of_run(config, weights.file.parent.parent / "config.yaml")
     # Here in any case, so that what is wrong is told before there are several processes, and data are made by one.
-    model, data = load_model(weights), build(config.data)
+    model, data = network(weights, config), build(config.data)
     prepare(data)
     fit_window(data, model)
     data.setup("test")
@@ -70,11 +76,19 @@ def score_checkpoint(settings: dict[str, Any], folder: Path, device: torch.devic
         device: Where to run.
     """
     config = OmegaConf.create(settings)
-    model, data = load_model(read_weights(config.checkpoint)), build(config.data)
+    model, data = network(read_weights(config.checkpoint), config), build(config.data)
     fit_window(data, model)
     data.setup("test")
     with shortages_told(MEMORY):
         score(model, data, config, folder, device)
+
+
+def network(weights: Weights, config: DictConfig) -> CMA:
+    """The network to score, compiled if the config says so."""
+    model = load_model(weights)
+    if config.compile:
+        compile_blocks(model)
+    return model
 
 
 def run_predictions(config: DictConfig, folder: Path) -> None:

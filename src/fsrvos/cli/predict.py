@@ -54,11 +54,12 @@ def predict(config: DictConfig) -> None:
     predictor = Predictor.from_pretrained(
         str(config.checkpoint), device=config.device, jump_cost=config.jump_cost,
         short_side=config.short_side, max_long_side=config.max_long_side, window=config.window,
+        precision=config.precision, compile=config.compile,
     )  # fmt: skip
     support = read_support(predictor, config, phrases)
     made_with = {
         key: OmegaConf.to_container(config)[key]  # type: ignore[index, call-overload]
-        for key in ("support", "support_text", "object", "support_frames", "jump_cost")
+        for key in ("support", "support_text", "object", "support_frames", "jump_cost", "precision")
     } | vars(predictor.settings)
     made_with |= {"file": str(Path(config.video).resolve()), "weights": str(predictor.source)}
     with (

@@ -36,13 +36,13 @@ def score(
     Args:
         model: The network.
         data: What is tested.
-        config: Reads ``name``, ``group`` and ``evaluation``.
+        config: Reads ``name``, ``precision`` and ``evaluation``.
         folder: Run folder.
         device: Where to run.
     """
 
     def trials(on_trial: Told | None) -> Iterator[Trial]:
-        return evaluate(model, data, list(config.evaluation.conditions), device, on_trial)
+        return evaluate(model, data, list(config.evaluation.conditions), device, on_trial, config.precision)
 
     write_scores(trials, data, config, folder, save_masks=config.evaluation.save_masks)
 

@@ -28,6 +28,8 @@ from fsrvos.data.datamodule import EpisodeDataModule
 from fsrvos.engine.module import SegmentationModule
 from fsrvos.engine.processes import gather, place
 from fsrvos.errors import UserError
+from fsrvos.models.compiling import check_compiler, compile_blocks
+from fsrvos.predictor_checks import checked_precision
 from fsrvos.run_folders import RESULTS
 
 TEST_MEMORY = "data.window or data.test_transform.short_side"
@@ -49,6 +51,10 @@ def train(config: DictConfig) -> float | None:
     """
     folder = run_folder()
     check_direction(config.optimized_metric)
+    device = "cuda" if config.trainer.accelerator != "cpu" and torch.cuda.is_available() else "cpu"
+    checked_precision(config.precision, device)
+    if config.compile:
+        check_compiler(device)
     with opened_logger(config) as logger:
         logged = train_and_score(config, folder, logger)
     return optimized_value(config.optimized_metric, logged, folder / RESULTS)
@@ -72,6 +78,8 @@ def train_and_score(config: DictConfig, folder: Path, logger: Logger | None) -> 
     model = build(config.model)
     fit_window(data, model)
     data.setup("fit")
+    if config.compile:
+        compile_blocks(model)
     module = SegmentationModule(model, build(config.criterion), build(config.optim))
     if config.trainer.strategy == "fsdp" and not torch.cuda.is_available():
         raise UserError("strategy=fsdp needs GPUs: Lightning runs FSDP on no CPU; say strategy=ddp")

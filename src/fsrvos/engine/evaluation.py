@@ -15,6 +15,7 @@ from fsrvos.engine.frame_scores import CONDITIONS, FrameScore, paper_size, paper
 from fsrvos.engine.predictions import Predictions
 from fsrvos.engine.processes import share, take_buffers_of_first
 from fsrvos.errors import UserError
+from fsrvos.layers.precision import computing
 from fsrvos.models.cma import CMA
 from fsrvos.models.foreground import EncodedSupport
 from fsrvos.models.full_size import mask_logits
@@ -78,6 +79,7 @@ def evaluate(
     conditions: Sequence[str] = CONDITIONS,
     device: str | torch.device = "cpu",
     on_trial: Callable[[int, int], None] | None = None,
+    precision: str = "32-true",
 ) -> Iterator[Trial]:
     """Segments and scores every test episode of every seed under every condition, this process' share of them.
 
@@ -87,6 +89,7 @@ def evaluate(
         conditions: Which of ``CONDITIONS``.
         device: Where to run.
         on_trial: Told (done, total) after every trial.
+        precision: One of ``fsrvos.layers.precision.PRECISIONS``.
 
     Yields:
         Trials in the order of ``planned``.
@@ -97,7 +100,8 @@ def evaluate(
     loader = data.episode_loader([shown for _, _, shown in plan])
     for done, ((condition, spec, _), batch) in enumerate(zip(plan, loader, strict=True), start=1):
         native = batch.native_sizes[0]
-        found = segment_video(model, batch.to(device), data.window, [native, paper_size(*native)])
+        with computing(precision, device):
+            found = segment_video(model, batch.to(device), data.window, [native, paper_size(*native)])
         masks, paper_masks = (logits > 0 for logits in found.logits)
         trial = Trial(condition, spec, masks, native_masks(data.annotations, spec.query), batch, found.score)
         trial.records = scored(data, trial, paper_masks)

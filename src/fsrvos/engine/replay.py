@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from fsrvos.engine.criterion import Losses
 from fsrvos.engine.module import SegmentationModule
+from fsrvos.layers.precision import computing
 from fsrvos.structures import Batch
 
 
@@ -56,13 +57,12 @@ def replay(module: SegmentationModule, batches: list[Batch], seed: int, precisio
     state = {**dict(module.named_parameters()), **dict(module.named_buffers())}
     found = Replay(weights=[name for name, tensor in state.items() if not _is_finite(tensor)])
     found.inputs = all(_is_finite(batch) for batch in batches)
-    lower = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(precision)
     module.train()
     module.zero_grad()
     torch.manual_seed(seed)
     for batch in batches:
         batch = batch.to(module.device)
-        with _watched(module, found), torch.autocast(module.device.type, lower, enabled=lower is not None):
+        with _watched(module, found), computing(precision, module.device):
             losses = module.losses(batch)
         found.loss += float(losses.total.detach())
         _add(found.terms, losses)

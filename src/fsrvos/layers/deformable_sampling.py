@@ -28,9 +28,14 @@ def sample(value: Tensor, locations: Tensor, weights: Tensor, shapes: list[tuple
 def sample_by_gather(
     value: Tensor, locations: Tensor, weights: Tensor, shapes: list[tuple[int, int]]
 ) -> Tensor:
-    """As ``sample``: frame by frame, so that what is made stays small, and no sampled value is kept."""
-    frames = zip(value, locations, weights, strict=True)
-    return torch.stack([_gather(*frame, shapes) for frame in frames])
+    """As ``sample``: frame by frame, so that what is made stays small, and no sampled value is kept.
+
+    Compiled, all frames at once: a loop would be unrolled, and made anew for every number of frames.
+    """
+    if torch.compiler.is_compiling():
+        return _gather(value, locations, weights, shapes)
+    frames = zip(value.split(1), locations.split(1), weights.split(1), strict=True)
+    return torch.cat([_gather(*frame, shapes) for frame in frames])
 
 
 def sample_by_grid(
@@ -50,8 +55,9 @@ def sample_by_grid(
 
 
 def _gather(value: Tensor, locations: Tensor, weights: Tensor, shapes: list[tuple[int, int]]) -> Tensor:
-    """One weighted sum over the four cells around every point of a frame: (N, heads, c) -> (Q, heads * c)."""
-    heads, device = value.shape[1], value.device
+    """One weighted sum over the four cells around every point: (B, N, heads, c) -> (B, Q, heads * c)."""
+    frames, cells_a_frame, heads = value.shape[:3]
+    device = value.device
     height, width = torch.tensor(shapes, device=device).to(locations.dtype)[..., None].unbind(1)
     x, y = locations.unbind(-1)
     x, y = x * width - 0.5, y * height - 0.5
@@ -61,7 +67,9 @@ def _gather(value: Tensor, locations: Tensor, weights: Tensor, shapes: list[tupl
     left, top = left.nan_to_num(), top.nan_to_num()
 
     starts = torch.tensor([0, *(h * w for h, w in shapes[:-1])], device=device).cumsum(0)
-    first = (starts[:, None] * heads + torch.arange(heads, device=device)[:, None, None]).int()
+    first = starts[:, None] * heads + torch.arange(heads, device=device)[:, None, None]
+    earlier = torch.arange(frames, device=device)[:, None, None, None, None] * (cells_a_frame * heads)
+    first = (earlier + first).int()
     columns = [_side(left, 1 - right_share, width), _side(left + 1, right_share, width)]
     rows = [_side(top, 1 - lower_share, height), _side(top + 1, lower_share, height)]
     cells, shares = [], []
@@ -71,12 +79,12 @@ def _gather(value: Tensor, locations: Tensor, weights: Tensor, shapes: list[tupl
             cells.append((row + column).int() * heads + first)
             shares.append(row_share * column_share)
     attended = F.embedding_bag(
-        torch.stack(cells, -1).flatten(2).flatten(0, 1),
-        value.flatten(0, 1).to(shares[0].dtype),
+        torch.stack(cells, -1).flatten(3).flatten(0, 2),
+        value.flatten(0, 2).to(shares[0].dtype),
         mode="sum",
-        per_sample_weights=torch.stack(shares, -1).flatten(2).flatten(0, 1),
+        per_sample_weights=torch.stack(shares, -1).flatten(3).flatten(0, 2),
     )
-    return rearrange(attended, "(q m) c -> q (m c)", m=heads)
+    return rearrange(attended, "(b q m) c -> b q (m c)", b=frames, m=heads)
 
 
 def _side(cell: Tensor, share: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:

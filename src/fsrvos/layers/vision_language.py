@@ -49,7 +49,7 @@ class VisionLanguageBlock(nn.Module):
         channels: C.
         num_heads: Heads.
         feedforward: Hidden width of the feed-forward network.
-        reduction: Spatial reduction of the self-attention: maps shrink to int(h / reduction).
+        reduction: Spatial reduction of the self-attention: maps shrink to h // reduction.
         dropout: Probability.
     """
 
@@ -105,7 +105,7 @@ class VisionLanguageBlock(nn.Module):
     def _attend_clip(self, features: Tensor, position: Tensor, padding_mask: Tensor) -> Tensor:
         """Self-attention over all frames at reduced resolution: (B, T*h*w, C)."""
         b, t, _, h, w = features.shape
-        small = (max(1, int(h / self.reduction)), max(1, int(w / self.reduction)))
+        small = (max(1, h // self.reduction), max(1, w // self.reduction))
         maps, places = features.flatten(0, 1), position.flatten(0, 1)
         mask = padding_mask
         if self.reduction > 1:

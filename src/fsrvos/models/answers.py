@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from fsrvos.layers.precision import in_float32
 from fsrvos.models.mask_features import MaskFeatures
 from fsrvos.models.mask_head import DynamicMaskHead
 from fsrvos.models.transformer import Decoded
@@ -19,7 +20,7 @@ def read_queries(
     *,
     every_layer: bool,
 ) -> Prediction:
-    """Class, box and mask of every query, from the decoder layers' states.
+    """Class, box and mask of every query in float32, from the decoder layers' states.
 
     Args:
         decoded: States and boxes of B*T frames.
@@ -37,7 +38,9 @@ def read_queries(
     for head, states, boxes in spoken if every_layer else spoken[-1:]:
         centres = boxes[..., :2].detach() * to_pixels
         masks = mask_head(states, centres, mask_features)
-        layers.append(Prediction(*(x.unflatten(0, (b, t)) for x in (head(states)[..., 0], boxes, masks))))
+        with in_float32(states.device):
+            logits = head(states.to(boxes.dtype))[..., 0]
+        layers.append(Prediction(*(x.unflatten(0, (b, t)) for x in (logits, boxes, masks))))
     last = layers.pop()
     last.auxiliary = layers
     return last

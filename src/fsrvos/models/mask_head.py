@@ -7,6 +7,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from fsrvos.layers.mlp import MLP
+from fsrvos.layers.precision import in_float32
 from fsrvos.models.mask_features import MaskFeatures
 
 STRIDE = 4
@@ -37,7 +38,7 @@ class DynamicMaskHead(nn.Module):
                 nn.init.zeros_(parameter)
 
     def forward(self, states: Tensor, centres: Tensor, mask_features: Tensor | MaskFeatures) -> Tensor:
-        """Draws a mask for every query.
+        """Draws a mask for every query; but for the mask features in float32: pixel coordinates reach into the hundreds.
 
         Args:
             states: (n, Q, C), n frames.
@@ -48,7 +49,9 @@ class DynamicMaskHead(nn.Module):
             (n, Q, h, w) logits.
         """
         d = self.dynamic_channels
-        w1, w2, w3, b1, b2, b3 = self.controller(states).split(self.parameter_sizes, dim=-1)
+        with in_float32(states.device):
+            drawn = self.controller(states.to(self.controller.last.weight.dtype))
+        w1, w2, w3, b1, b2, b3 = drawn.split(self.parameter_sizes, dim=-1)
         w1, w2 = (rearrange(w, "n q (o i) -> n q o i", o=d) for w in (w1, w2))
         on_features, on_offset = w1.split([self.mask_channels, 2], dim=-1)
         # The first convolution is linear: mask features need not be repeated for every query, and the offsets
@@ -58,14 +61,15 @@ class DynamicMaskHead(nn.Module):
             x = mask_features.through(every)
         else:
             x = torch.einsum("nki,nihw->nkhw", every, mask_features)
-        x = x.unflatten(1, (-1, d))
+        x = x.to(drawn.dtype).unflatten(1, (-1, d))
         on_x, on_y = (on_offset * self.coordinate_scale).split(1, dim=-1)
         columns, rows = (_cells(n, centres.device) for n in (x.shape[-1], x.shape[-2]))
         across = on_x * (centres[..., None, :1] - columns)
         down = on_y * (centres[..., None, 1:] - rows) + b1[..., None]
         x = x + across[..., None, :] + down[..., None]
-        x = torch.einsum("nqoi,nqihw->nqohw", w2, x.relu()) + b2[..., None, None]
-        return torch.einsum("nqi,nqihw->nqhw", w3, x.relu()) + b3[..., None]
+        with in_float32(x.device):
+            x = torch.einsum("nqoi,nqihw->nqohw", w2, x.relu()) + b2[..., None, None]
+            return torch.einsum("nqi,nqihw->nqhw", w3, x.relu()) + b3[..., None]
 
 
 def _cells(count: int, device: torch.device) -> Tensor:

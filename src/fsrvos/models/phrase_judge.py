@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fsrvos.layers.mlp import MLP
+from fsrvos.layers.precision import in_float32
 from fsrvos.models.features import Phrase
 
 FARTHEST_STEP = 0.15  # from one frame to the next, in frame sides; what goes beyond changed objects
@@ -60,11 +61,13 @@ class PhraseJudge(nn.Module):
         Returns:
             (P, T, K) unnormalised log-probabilities that a phrase is about an object.
         """
-        seen = torch.cat((_colour(coverage, frames, padding_mask), _geometry(boxes, padding_mask)), -1)
-        described = self.describe(seen) if owner is None else self.describe(seen)[owner]
-        is_word = (~phrase.padding_mask)[..., None]
-        said = self.read(phrase.words).masked_fill(~is_word, 0.0).sum(1) / is_word.sum(1)
-        return torch.einsum("ptkc,pc->ptk", described, said) * said.shape[-1] ** -0.5
+        with in_float32(frames.device):  # sums over pixels
+            seen = torch.cat((_colour(coverage, frames, padding_mask), _geometry(boxes, padding_mask)), -1)
+            described = self.describe(seen) if owner is None else self.describe(seen)[owner]
+            is_word = (~phrase.padding_mask)[..., None]
+            read = self.read(phrase.words.to(self.read.weight.dtype))
+            said = read.masked_fill(~is_word, 0.0).sum(1) / is_word.sum(1)
+            return torch.einsum("ptkc,pc->ptk", described, said) * said.shape[-1] ** -0.5
 
     def forward(
         self, masks: Tensor, boxes: Tensor, frames: Tensor, padding_mask: Tensor, phrase: Phrase

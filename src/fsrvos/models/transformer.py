@@ -11,6 +11,7 @@ from fsrvos.layers.deformable_attention import DeformableAttention
 from fsrvos.layers.feed_forward import feed_forward
 from fsrvos.layers.mlp import MLP
 from fsrvos.layers.position import position_of_boxes
+from fsrvos.layers.precision import in_float32
 from fsrvos.layers.recompute import run
 
 INVERSE_SIGMOID_CLAMP = 1e-5
@@ -188,7 +189,7 @@ class DeformableTransformer(nn.Module):
         return memory
 
     def decode(self, memory: Memory, content: Tensor, anchors: Tensor) -> Decoded:
-        """Refines object queries layer by layer.
+        """Refines object queries layer by layer; boxes are float32.
 
         Args:
             memory: Encoded frames.
@@ -196,7 +197,8 @@ class DeformableTransformer(nn.Module):
             anchors: DAB: (Q, 4) boxes before the sigmoid; else (Q, C) query positions.
         """
         n = content.shape[0]
-        start = anchors.sigmoid() if self.dab else self.reference_points(anchors).sigmoid()
+        with in_float32(content.device):
+            start = anchors.sigmoid() if self.dab else self.reference_points(anchors).sigmoid()
         reference = start.expand(n, -1, -1)
         decoded = Decoded([], [], [])
         for i, (layer, box_head) in enumerate(zip(self.decoder_layers, self.box_heads, strict=True)):
@@ -205,7 +207,8 @@ class DeformableTransformer(nn.Module):
                 self._query_position(content, placed, first=i == 0) if self.dab else anchors.expand(n, -1, -1)
             )
             content = run(layer, content, position, placed, memory, recompute=self.recompute)
-            logits = box_head(content)
+            with in_float32(content.device):
+                logits = box_head(content.to(self.level_embedding.dtype))
             known = reference.shape[-1]
             boxes = torch.cat(
                 (logits[..., :known] + inverse_sigmoid(reference), logits[..., known:]), -1

@@ -90,10 +90,11 @@ def test_a_phrase_that_prefers_none_adds_nothing():
 
 def test_padded_words_are_not_read():
     judge, words = PhraseJudge(8), torch.randn(2, 5, 8)
-    fit = judge.fit(*make_seen(), make_phrase(words[:, :3]))
+    masks, *seen = make_seen()
+    fit = judge.fit(masks.sigmoid(), *seen, make_phrase(words[:, :3]))
     padded = words.clone()
     padded[:, 3:] = torch.nan
-    torch.testing.assert_close(judge.fit(*make_seen(), make_phrase(padded, padded=2)), fit)
+    torch.testing.assert_close(judge.fit(masks.sigmoid(), *seen, make_phrase(padded, padded=2)), fit)
 
 
 def test_class_logits_teach_the_weight_alone():
@@ -117,7 +118,8 @@ def test_the_fit_teaches_judge_and_words():
 
 
 def test_several_phrases_of_a_clip_see_its_objects():
-    judge, seen, words = PhraseJudge(8), make_seen(), torch.randn(3, 5, 8)
+    judge, (masks, *rest), words = PhraseJudge(8), make_seen(), torch.randn(3, 5, 8)
+    seen = (masks.sigmoid(), *rest)
     owner = torch.tensor([0, 0, 1])
     found = judge.fit(*seen, make_phrase(words), owner)
     assert found.shape == (3, 3, 4)
