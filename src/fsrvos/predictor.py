@@ -15,11 +15,11 @@ from torch import Tensor
 from fsrvos.data.resizing import resize_frames, resized_size
 from fsrvos.data.transforms import normalised
 from fsrvos.errors import UserError
-from fsrvos.layers.precision import computing
 from fsrvos.models.cma import CMA
 from fsrvos.models.compiling import check_compiler, compile_blocks
 from fsrvos.models.foreground import EncodedSupport
 from fsrvos.models.hub import fetched
+from fsrvos.ops.precision import computing
 from fsrvos.predictor_checks import check_phrases, checked_cost, checked_device, checked_precision, is_path
 from fsrvos.predictor_settings import Settings, settings_of
 from fsrvos.support_set import SupportSet, encode_clips, read_clips, thinned

@@ -9,7 +9,7 @@ import torch
 
 from fsrvos.data import captions
 from fsrvos.errors import UserError
-from fsrvos.layers.precision import PRECISIONS
+from fsrvos.ops.precision import PRECISIONS
 
 WEIGHTS = (".ckpt", ".pth", ".pt", ".bin", ".safetensors")
 

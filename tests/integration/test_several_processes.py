@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from commands import on_data, run, write_small_data
+from commands import BIN, on_data, run, write_small_data
 from kill import SETTINGS
 
 from fsrvos.checkpoints import LAST, check_resumable
 from fsrvos.cli import train as train_command
 
-TWO = ["strategy=ddp", "trainer.devices=2", "data.batch_size=1", "trainer.max_steps=60"]
+TWO = ["trainer.devices=2", "data.batch_size=1"]
 # A command like fsrvos-train, in which the second process fails at its second step.
 FAILING = """
 import torch
@@ -49,7 +51,7 @@ def begin(data, tmp_path):
 
     def begin(*command: str) -> subprocess.Popen:
         process = subprocess.Popen(
-            [*command, *on_data(data), *SETTINGS, "trainer.max_epochs=-1", *TWO],
+            [*command, *on_data(data), *SETTINGS, *TWO, "strategy=ddp", "trainer.max_epochs=-1", "trainer.max_steps=60"],
             cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1"}, start_new_session=True, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
@@ -115,16 +117,55 @@ def test_a_process_that_dies_ends_the_job_with_its_error(begin, tmp_path, kind):
         assert "ZeroDivisionError: in the second" in err
 
 
-def test_fsdp_without_gpu_is_one_line(data, tmp_path, monkeypatch, capfd):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    done = run(
-        train_command.main,
-        [*on_data(data), "strategy=fsdp", "trainer.devices=2"],
-        tmp_path,
-        monkeypatch,
-        capfd,
-    )
-    assert done.code == 2
-    assert done.complaints == [
-        "fsrvos: strategy=fsdp needs GPUs: Lightning runs FSDP on no CPU; say strategy=ddp"
+def test_a_spread_network_trains_as_a_whole_one(data, tmp_path):
+    """FSDP, stopped and gone on with, has the losses of DDP; its checkpoints are those of any network."""
+    network = [
+        "model=cma",
+        "model.hidden_dim=64",
+        "criterion=published",
+        "model.dropout=0",
+        "++optim.total_steps=2",
     ]
+
+    def train(name: str, steps: int, *more: str, code: int = 0) -> Any:
+        settings = [*on_data(data), *SETTINGS, *TWO, *network, f"name={name}", f"trainer.max_steps={steps}"]
+        done = subprocess.run(
+            [BIN / "fsrvos-train", *settings, *more],
+            cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=600,
+            check=False,
+        )  # fmt: skip
+        assert done.returncode == code, done.stderr
+        return done.stderr if code else max((tmp_path / "outputs" / name).iterdir())
+
+    def logged(folder: Path, name: str) -> list[float]:
+        with (folder / "logs" / "metrics.csv").open() as file:
+            return [float(row[name]) for row in csv.DictReader(file) if row[name]]
+
+    whole = train("ddp", 2, "strategy=ddp")
+    first = train("fsdp", 1, "strategy=fsdp")
+    second = train("fsdp", 2, "strategy=fsdp", "ckpt_path=last", "evaluate=true")
+    for name in ("train/loss", "train/grad_norm"):
+        assert logged(first, name) == pytest.approx(logged(whole, name)[:1], rel=1e-4)
+    assert logged(second, "train/loss") == pytest.approx(logged(whole, "train/loss")[1:], rel=1e-4)
+    assert (second / "results.json").is_file()
+    # The loss of the second step hangs on the weights alone: the optimizer's state is there too.
+    states = [torch.load(f / "checkpoints" / "last.ckpt", weights_only=True) for f in (whole, second)]
+    assert states[0]["state_dict"].keys() == states[1]["state_dict"].keys()
+    moments = [state["optimizer_states"][0]["state"] for state in states]
+    assert len(moments[0]) == len(moments[1]) > 100
+    assert all(float(moment["step"]) == 2 for moment in moments[1].values())
+    # PyTorch numbers the parameters of a spread network in another order, so the two kinds do not mix.
+    refused = train("ddp", 3, "strategy=fsdp", "ckpt_path=last", code=2)
+    assert list(dict.fromkeys(told(refused))) == [
+        "fsrvos: the checkpoint is not of strategy=fsdp, whose optimizer state lies in another order; "
+        "go on with the strategy that it was trained with"
+    ]
+
+
+def test_a_network_that_cannot_be_spread_is_one_line(data, tmp_path, monkeypatch, capfd):
+    arguments = [*on_data(data), "strategy=fsdp", "trainer.devices=2"]
+    done = run(train_command.main, arguments, tmp_path, monkeypatch, capfd)
+    assert done.code == 2
+    assert len(done.complaints) == 1
+    assert done.complaints[0].startswith("fsrvos: strategy=fsdp takes no network with pad_support_masks")
+    assert done.complaints[0].endswith("say strategy=ddp")

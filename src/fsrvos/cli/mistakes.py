@@ -16,7 +16,7 @@ def exit_on_user_error(error: BaseException) -> None:
     """Prints one line and exits with 2 if the user can mend what went wrong; returns if not."""
     message = user_message(error)
     if message is not None:
-        print(f"fsrvos: {message}", file=sys.stderr)
+        sys.stderr.write(f"fsrvos: {message}\n")  # at once: other processes may write there too
         raise SystemExit(EXIT_USER_ERROR)
 
 

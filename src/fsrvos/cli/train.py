@@ -27,7 +27,7 @@ from fsrvos.cli.stopping import ctrl_c_as_sigterm
 from fsrvos.data.datamodule import EpisodeDataModule
 from fsrvos.engine.module import SegmentationModule
 from fsrvos.engine.processes import gather, place
-from fsrvos.errors import UserError
+from fsrvos.engine.sharding import Sharded, check_shardable, is_sharded, whole
 from fsrvos.models.compiling import check_compiler, compile_blocks
 from fsrvos.predictor_checks import checked_precision
 from fsrvos.run_folders import RESULTS
@@ -81,13 +81,13 @@ def train_and_score(config: DictConfig, folder: Path, logger: Logger | None) -> 
     if config.compile:
         compile_blocks(model)
     module = SegmentationModule(model, build(config.criterion), build(config.optim))
-    if config.trainer.strategy == "fsdp" and not torch.cuda.is_available():
-        raise UserError("strategy=fsdp needs GPUs: Lightning runs FSDP on no CPU; say strategy=ddp")
     trainer = build(
         config.trainer,
         logger=logger or False,
         callbacks=[build(callback) for callback in config.callbacks.values()],
     )
+    if isinstance(trainer.strategy, Sharded):
+        check_shardable(model)
     if trainer.is_global_zero:
         OmegaConf.save(config, folder / "config.yaml", resolve=True)
         describe_run(config, data, folder, trainer.logger)
@@ -116,8 +116,9 @@ def train_and_score(config: DictConfig, folder: Path, logger: Logger | None) -> 
         )
     if config.evaluate:
         device = module.device if module.device.type != "cpu" else trainer.strategy.root_device
+        model = whole(module.model, device) if is_sharded(module.model) else module.model
         with shortages_told(TEST_MEMORY, partial(_how_to_go_on, folder, resumed)):
-            score(module.model, data, config, folder, device)
+            score(model, data, config, folder, device)
         if trainer.is_global_zero:
             log_scores(trainer.logger, folder, trainer.global_step)
     return trainer.callback_metrics

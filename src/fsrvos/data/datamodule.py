@@ -227,8 +227,11 @@ class EpisodeDataModule(LightningDataModule):
         return self._train_loader.state_dict() if self._train_loader is not None else {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Lets the next loader go on there."""
-        self._resumed_at = dict(state_dict)
+        """Lets the loader go on there: the next one, or the one that is made, as where a network is spread (FSDP)."""
+        if self._train_loader is not None and state_dict:
+            self._train_loader.load_state_dict(state_dict)
+        else:
+            self._resumed_at = dict(state_dict)
 
     def val_dataloader(self) -> list[EpisodeLoader]:
         """Returns a loader for each of ``VALIDATED``: a few held-out episodes, one window of each.

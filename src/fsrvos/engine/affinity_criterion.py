@@ -17,6 +17,7 @@ from fsrvos.engine.mask_losses import mask_losses
 from fsrvos.engine.matcher import check_weights
 from fsrvos.engine.processes import all_ranks, place
 from fsrvos.ops.losses import sample_masks
+from fsrvos.ops.precision import in_float32
 from fsrvos.structures import Match, Targets
 
 FIRST_STRIDE = 8
@@ -95,7 +96,8 @@ def _contrast(
     is_cell = is_frame[..., None, None]
     cells = sample_masks(masks, match.logits.shape[-2], match.logits.shape[-1], stride) & is_cell
     asked = match.asked.masked_fill(~is_cell[..., None], 0.0)
-    scores = torch.einsum("bthwc,kc->bthwk", asked, all_ranks(match.prototypes)) * asked.shape[-1] ** -0.5
+    with in_float32(asked.device):
+        scores = torch.einsum("bthwc,kc->bthwk", asked, all_ranks(match.prototypes)) * asked.shape[-1] ** -0.5
     category = torch.tensor([_number(name) for name in categories], device=masks.device)
     everyone = all_ranks(category)
     own = torch.arange(len(category), device=masks.device) + place()[0] * len(category)

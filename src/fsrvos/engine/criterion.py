@@ -15,7 +15,8 @@ from fsrvos.engine.matcher import Matcher, check_weights
 from fsrvos.engine.phrase_loss import phrase_loss
 from fsrvos.models.mask_head import STRIDE
 from fsrvos.ops.boxes import cxcywh_to_xyxy, generalized_iou
-from fsrvos.ops.losses import full_precision, sigmoid_focal_loss
+from fsrvos.ops.losses import sigmoid_focal_loss
+from fsrvos.ops.precision import full_precision
 from fsrvos.structures import Prediction, Targets
 
 

@@ -15,11 +15,11 @@ from fsrvos.engine.frame_scores import CONDITIONS, FrameScore, paper_size, paper
 from fsrvos.engine.predictions import Predictions
 from fsrvos.engine.processes import share, take_buffers_of_first
 from fsrvos.errors import UserError
-from fsrvos.layers.precision import computing
 from fsrvos.models.cma import CMA
 from fsrvos.models.foreground import EncodedSupport
 from fsrvos.models.full_size import mask_logits
 from fsrvos.models.regroup import groups_of, is_tight
+from fsrvos.ops.precision import computing
 from fsrvos.structures import Batch, EpisodeSpec, Support
 
 
@@ -89,7 +89,7 @@ def evaluate(
         conditions: Which of ``CONDITIONS``.
         device: Where to run.
         on_trial: Told (done, total) after every trial.
-        precision: One of ``fsrvos.layers.precision.PRECISIONS``.
+        precision: One of ``fsrvos.ops.precision.PRECISIONS``.
 
     Yields:
         Trials in the order of ``planned``.

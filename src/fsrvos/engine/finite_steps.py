@@ -14,10 +14,13 @@ from torch.optim import Optimizer
 
 from fsrvos.checkpoints import DESCRIPTION
 from fsrvos.engine.processes import gather, place
+from fsrvos.engine.sharding import is_sharded, own_part
 from fsrvos.engine.step_dump import save_step
 from fsrvos.errors import UserError
 from fsrvos.run_folders import CONFIG
 from fsrvos.structures import Batch, EpisodeSpec
+
+TOLD = 3  # episodes of a step that a line names
 
 
 class FiniteSteps(L.Callback):
@@ -100,8 +103,13 @@ class FiniteSteps(L.Callback):
         plugin = trainer.precision_plugin
         if not (isinstance(plugin, MixedPrecision) and plugin.scaler is not None):
             gradients = [
-                p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None
+                own_part(p.grad)
+                for group in optimizer.param_groups
+                for p in group["params"]
+                if p.grad is not None
             ]
+            # Where a network is spread, a process may have no part of a small parameter; all are asked afterwards.
+            gradients = [gradient for gradient in gradients if gradient.numel()]
             found.append(torch.nn.utils.get_total_norm(gradients, norm_type=torch.inf).float())
         return bool(torch.stack([value.to(found[0].device) for value in found]).isfinite().all())
 
@@ -117,7 +125,8 @@ class FiniteSteps(L.Callback):
         ends = self.in_a_row >= self.patience
         told, dump = [], None
         if culprit:
-            if self.skipped == 1 or ends:
+            # A spread network is nowhere whole, and one process alone cannot gather it.
+            if (self.skipped == 1 or ends) and not is_sharded(pl_module):
                 dump = self._dump(trainer, pl_module)
             told = [_episodes(batch.specs) for batch in self._batches]
         step = f"epoch {trainer.current_epoch}, step {trainer.global_step}"
@@ -131,9 +140,10 @@ class FiniteSteps(L.Callback):
             return
         told, dumps = gather(told), gather([dump] if dump else [])
         again = f"; fsrvos-replay {dumps[0]} runs it again" if dumps else ""
+        exact = "" if str(trainer.precision).startswith("32") else ", or precision=32-true,"
         raise UserError(
             f"training ends: {self.in_a_row} steps in a row had a loss or gradient that is not finite, the last is "
-            f"{step}: {'; '.join(told)}{again}; mostly a lower optim.lr or trainer.gradient_clip_val helps"
+            f"{step}: {'; '.join(told)}{again}; mostly a lower optim.lr or trainer.gradient_clip_val{exact} helps"
         )
 
     def _dump(self, trainer: L.Trainer, pl_module: L.LightningModule) -> Path:
@@ -176,9 +186,12 @@ def _any_process(flag: bool, device: torch.device) -> bool:
 
 
 def _episodes(specs: list[EpisodeSpec]) -> str:
-    return ", ".join(
+    """The first of them; the dump has all."""
+    more = f" and {len(specs) - TOLD} more" if len(specs) > TOLD else ""
+    told = ", ".join(
         f"episode {spec.index} ({spec.category}: video {spec.query.video}, object {spec.query.object_id}, "
         f"frames {spec.query.frames[0]} to {spec.query.frames[-1]}, {spec.query.expression!r}, support "
         f"{'+'.join(clip.video for clip in spec.support) or 'none'}, seed {spec.seed})"
-        for spec in specs
+        for spec in specs[:TOLD]
     )
+    return told + more

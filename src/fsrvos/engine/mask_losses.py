@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from fsrvos.ops.losses import dice_loss, full_precision, mean_over_frames, sample_masks, sigmoid_focal_loss
+from fsrvos.ops.losses import dice_loss, mean_over_frames, sample_masks, sigmoid_focal_loss
+from fsrvos.ops.precision import full_precision
 
 
 def mask_losses(logits: Tensor, masks: Tensor, is_frame: Tensor, stride: int) -> tuple[Tensor, Tensor]:

@@ -8,11 +8,11 @@ from torch import Tensor
 from fsrvos.ops.boxes import cxcywh_to_xyxy, generalized_iou
 from fsrvos.ops.losses import (
     class_matching_cost,
-    full_precision,
     mask_matching_costs,
     mean_over_frames,
     sample_masks,
 )
+from fsrvos.ops.precision import full_precision
 from fsrvos.structures import Prediction, Targets
 
 

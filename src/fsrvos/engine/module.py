@@ -15,6 +15,7 @@ from fsrvos.engine.criterion import Criterion, Losses
 from fsrvos.engine.metrics import ContourAccuracy, RegionSimilarity
 from fsrvos.engine.optimizers import Recipe
 from fsrvos.engine.processes import take_buffers_of_first
+from fsrvos.engine.sharding import SPREAD, Sharded, check_kind, is_sharded, shard
 from fsrvos.errors import UserError
 from fsrvos.models.cma import CMA
 from fsrvos.models.full_size import mask_logits
@@ -35,6 +36,11 @@ class SegmentationModule(L.LightningModule):
         self.model, self.criterion, self.recipe = model, criterion, optimizer
         self.similarity = torch.nn.ModuleDict({condition: RegionSimilarity() for condition in VALIDATED})
         self.accuracy = ContourAccuracy()
+
+    def configure_model(self) -> None:
+        """Spreads the network over the processes, where the strategy says so."""
+        if isinstance(self.trainer.strategy, Sharded) and not is_sharded(self.model):
+            shard(self.model, self.trainer.strategy.processes())
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of a batch of episodes."""
@@ -110,3 +116,9 @@ class SegmentationModule(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Makes the file self-describing: primitives from which the network can be built again."""
         checkpoint["fsrvos"] = {"model": self.model.config}
+        if is_sharded(self.model):
+            checkpoint["fsrvos"][SPREAD] = True
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuses the state of an optimizer whose parameters were spread, where they are not."""
+        check_kind(checkpoint, spread=is_sharded(self.model))

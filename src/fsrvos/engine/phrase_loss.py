@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from fsrvos.ops.losses import full_precision
+from fsrvos.ops.precision import full_precision
 from fsrvos.structures import Targets
 
 

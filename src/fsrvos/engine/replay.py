@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from fsrvos.engine.criterion import Losses
 from fsrvos.engine.module import SegmentationModule
-from fsrvos.layers.precision import computing
+from fsrvos.ops.precision import computing
 from fsrvos.structures import Batch
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.strategies import FSDPStrategy
 from torch.optim import Optimizer
+
+from fsrvos.engine.sharding import local
 
 GIB = 2**30
 
@@ -17,8 +18,7 @@ GIB = 2**30
 class Vitals(L.Callback):
     """Logs, whenever the trainer logs, without waiting for the device in between:
 
-    - ``train/grad_norm``: 2-norm of all gradients of a step before they are clipped. Not under FSDP, where each process
-      holds a part of them.
+    - ``train/grad_norm``: 2-norm of all gradients of a step before they are clipped.
     - ``throughput/episodes_per_s``, ``throughput/steps_per_s``: of all processes, over the last ``window`` batches;
       reading is counted, validation is not.
     - ``memory/allocated_gib``, ``memory/peak_gib`` of rank 0's GPU, where there is one.
@@ -61,15 +61,13 @@ class Vitals(L.Callback):
         self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: Optimizer
     ) -> None:
         """Measures the gradients as the loss left them."""
-        if isinstance(trainer.strategy, FSDPStrategy):
-            return
         gradients = [
             parameter.grad
             for group in optimizer.param_groups
             for parameter in group["params"]
             if parameter.grad is not None
         ]
-        pl_module.log("train/grad_norm", torch.nn.utils.get_total_norm(gradients), batch_size=1)
+        pl_module.log("train/grad_norm", local(torch.nn.utils.get_total_norm(gradients)), batch_size=1)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int

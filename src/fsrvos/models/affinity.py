@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from fsrvos.errors import UserError
 from fsrvos.models.foreground import SupportLevel
+from fsrvos.ops.precision import full_precision, in_float32
 from fsrvos.structures import Match
 
 
@@ -117,8 +118,10 @@ class CrossModalAffinity(nn.Module):
         if match is None:
             return torch.cat((found, kept), dim=2), None
         shape = (t, h, w)
-        asked = related.unflatten(1, shape)
-        return torch.cat((found, kept), dim=2), Match(match.unflatten(1, shape), asked, memory.prototypes())
+        asked, prototypes = (full_precision(x) for x in (related, memory.prototypes()))
+        return torch.cat((found, kept), dim=2), Match(
+            match.unflatten(1, shape), asked.unflatten(1, shape), prototypes
+        )
 
     @property
     def reads_middle_frame(self) -> bool:
@@ -156,13 +159,22 @@ class CrossModalAffinity(nn.Module):
         return weights.unflatten(1, (t, h, w)).unflatten(-1, (*grid, *support.features.shape[-2:]))
 
     def _match(self, related: Tensor, memory: SupportMemory) -> tuple[Tensor, Tensor | None]:
-        """Cross-affinity: what the support brings, and how well each position (B, n) matches it, as a logit."""
+        """Cross-affinity: what the support brings, and how well each position (B, n) matches it, as a logit.
+
+        The match is made in float32: its probability comes close to 1, where fewer bits tell nothing apart.
+        """
         if self.rest is None:
             return self._attend(related, memory), None
+        with in_float32(related.device):
+            return self._rested(full_precision(related), memory)
+
+    def _rested(self, related: Tensor, memory: SupportMemory) -> tuple[Tensor, Tensor]:
+        """As ``_match``, of an affinity that may rest."""
+        assert self.rest is not None
         b = len(related)
-        keys = torch.cat((memory.keys, self.rest.expand(b, 1, -1)), 1)
+        keys = torch.cat((full_precision(memory.keys), self.rest.expand(b, 1, -1)), 1)
         # A channel of ones beside the values adds up to the weight that did not rest.
-        values = F.pad(F.pad(memory.values, (0, 1), value=1.0), (0, 0, 0, 1))
+        values = F.pad(F.pad(full_precision(memory.values), (0, 1), value=1.0), (0, 0, 0, 1))
         bias = torch.zeros_like(keys[..., 0])
         bias[:, :-1].masked_fill_(~memory.weigh, -torch.inf)
         bias[:, -1] = memory.frames.log()

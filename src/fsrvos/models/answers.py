@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from fsrvos.layers.precision import in_float32
 from fsrvos.models.mask_features import MaskFeatures
 from fsrvos.models.mask_head import DynamicMaskHead
 from fsrvos.models.transformer import Decoded
+from fsrvos.ops.precision import full_precision, in_float32
 from fsrvos.structures import Prediction
 
 
@@ -39,7 +39,7 @@ def read_queries(
         centres = boxes[..., :2].detach() * to_pixels
         masks = mask_head(states, centres, mask_features)
         with in_float32(states.device):
-            logits = head(states.to(boxes.dtype))[..., 0]
+            logits = head(full_precision(states))[..., 0]
         layers.append(Prediction(*(x.unflatten(0, (b, t)) for x in (logits, boxes, masks))))
     last = layers.pop()
     last.auxiliary = layers

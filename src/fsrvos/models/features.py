@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from fsrvos.layers.position import position_1d, position_2d
 from fsrvos.layers.recompute import run
 from fsrvos.layers.vision_language import EarlyFusion
+from fsrvos.ops.precision import full_precision
 from fsrvos.structures import Clip
 
 
@@ -128,6 +129,7 @@ def support_transform(x: Tensor) -> Tensor:
     def compress(y: Tensor) -> Tensor:
         return 1 / torch.log(1 / (y.clamp(min=0) + 1e-5) + 1) ** 1.3
 
+    x = full_precision(x)  # in fewer bits 1/y + 1 is 1 for a large y, and its logarithm 0
     return compress(x) - compress(-x)
 
 

@@ -7,8 +7,8 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from fsrvos.layers.mlp import MLP
-from fsrvos.layers.precision import in_float32
 from fsrvos.models.mask_features import MaskFeatures
+from fsrvos.ops.precision import full_precision, in_float32
 
 STRIDE = 4
 
@@ -50,7 +50,7 @@ class DynamicMaskHead(nn.Module):
         """
         d = self.dynamic_channels
         with in_float32(states.device):
-            drawn = self.controller(states.to(self.controller.last.weight.dtype))
+            drawn = self.controller(full_precision(states))
         w1, w2, w3, b1, b2, b3 = drawn.split(self.parameter_sizes, dim=-1)
         w1, w2 = (rearrange(w, "n q (o i) -> n q o i", o=d) for w in (w1, w2))
         on_features, on_offset = w1.split([self.mask_channels, 2], dim=-1)

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fsrvos.layers.mlp import MLP
-from fsrvos.layers.precision import in_float32
 from fsrvos.models.features import Phrase
+from fsrvos.ops.precision import full_precision, in_float32
 
 FARTHEST_STEP = 0.15  # from one frame to the next, in frame sides; what goes beyond changed objects
 SUREST = 4.0  # nats that the phrase may take from a query
@@ -65,7 +65,7 @@ class PhraseJudge(nn.Module):
             seen = torch.cat((_colour(coverage, frames, padding_mask), _geometry(boxes, padding_mask)), -1)
             described = self.describe(seen) if owner is None else self.describe(seen)[owner]
             is_word = (~phrase.padding_mask)[..., None]
-            read = self.read(phrase.words.to(self.read.weight.dtype))
+            read = self.read(full_precision(phrase.words))
             said = read.masked_fill(~is_word, 0.0).sum(1) / is_word.sum(1)
             return torch.einsum("ptkc,pc->ptk", described, said) * said.shape[-1] ** -0.5
 

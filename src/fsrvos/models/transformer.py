@@ -11,8 +11,8 @@ from fsrvos.layers.deformable_attention import DeformableAttention
 from fsrvos.layers.feed_forward import feed_forward
 from fsrvos.layers.mlp import MLP
 from fsrvos.layers.position import position_of_boxes
-from fsrvos.layers.precision import in_float32
 from fsrvos.layers.recompute import run
+from fsrvos.ops.precision import full_precision, in_float32
 
 INVERSE_SIGMOID_CLAMP = 1e-5
 
@@ -208,7 +208,7 @@ class DeformableTransformer(nn.Module):
             )
             content = run(layer, content, position, placed, memory, recompute=self.recompute)
             with in_float32(content.device):
-                logits = box_head(content.to(self.level_embedding.dtype))
+                logits = box_head(full_precision(content))
             known = reference.shape[-1]
             boxes = torch.cat(
                 (logits[..., :known] + inverse_sigmoid(reference), logits[..., known:]), -1

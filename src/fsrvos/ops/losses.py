@@ -6,14 +6,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from fsrvos.ops.precision import full_precision
+
 PAD_MULTIPLE = (
     32  # the largest stride of a backbone: frames may be padded to a multiple of it inside a network
 )
-
-
-def full_precision(tensor: Tensor) -> Tensor:
-    """The same numbers in float32 at least: sums over a whole clip do not fit 8 or 11 bits."""
-    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
 def sigmoid_focal_loss(logits: Tensor, targets: Tensor, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:

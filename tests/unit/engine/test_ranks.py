@@ -9,12 +9,14 @@ import torch
 from test_module import batch
 from tiny import pick_clips, pick_support, tiny_model
 from torch import distributed, multiprocessing
+from torch.distributed.device_mesh import init_device_mesh
 from torch.nn.parallel import DistributedDataParallel
 
 from fsrvos.engine.affinity_criterion import AffinityCriterion
 from fsrvos.engine.criterion import Criterion
 from fsrvos.engine.module import SegmentationModule
 from fsrvos.engine.optimizers import Recipe
+from fsrvos.engine.sharding import local, shard, whole
 from fsrvos.models.cma import VARIANTS
 from fsrvos.structures import Targets
 
@@ -93,6 +95,41 @@ def run_rank(rank, meeting):
 @pytest.mark.skipif(not distributed.is_gloo_available(), reason="torch was built without gloo")
 def test_two_ranks_of_one_episode_have_the_loss_and_gradients_of_one_rank_of_two(tmp_path):
     multiprocessing.spawn(run_rank, args=(tmp_path / "meeting",), nprocs=2)
+
+
+def run_shard(rank, meeting):
+    """As ``run_rank`` for a network whose parameters are spread over the ranks."""
+    os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
+    both, step = episodes(double=True), Step("cma", affinity=False).double()
+    shard(step.module.model, init_device_mesh("cpu", (2,)))
+    loss = step(one_of(both, rank))
+    loss.backward()
+    kept = sum(p.to_local().numel() for p in step.parameters())
+    assert kept < 0.6 * sum(p.numel() for p in step.parameters())
+    norm = local(torch.nn.utils.get_total_norm([p.grad for p in step.parameters() if p.grad is not None]))
+    found = {name: p.grad.full_tensor() for name, p in step.named_parameters() if p.requires_grad}
+    loss = loss.detach()
+    distributed.all_reduce(loss)
+    with mock.patch.object(distributed, "is_initialized", return_value=False):
+        expected, slopes = gradients(Step("cma", affinity=False).double(), both)
+    scale = max(slope.abs().max() for slope in slopes.values())
+    assert abs(loss / 2 - expected) <= 1e-6 * expected.abs()
+    for name, slope in slopes.items():
+        assert (found[name] - slope).abs().max() <= 1e-6 * scale, name
+    true_norm = torch.cat([slope.flatten() for slope in slopes.values()]).norm()
+    torch.testing.assert_close(norm, true_norm, atol=0, rtol=1e-6)
+    gathered = whole(step.module.model, torch.device("cpu")).state_dict()
+    for name, tensor in Step("cma", affinity=False).module.model.state_dict().items():
+        if "running_" not in name and "num_batches" not in name:
+            assert torch.equal(gathered[name], tensor), name
+    distributed.destroy_process_group()
+
+
+@pytest.mark.skipif(not distributed.is_gloo_available(), reason="torch was built without gloo")
+def test_a_network_spread_over_two_ranks_has_the_same_loss_and_gradients(tmp_path):
+    multiprocessing.spawn(run_shard, args=(tmp_path / "meeting",), nprocs=2)
 
 
 @pytest.mark.parametrize("hidden", [(), (0, 1)], ids=["visible", "hidden"])

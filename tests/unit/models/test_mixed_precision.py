@@ -5,10 +5,11 @@ import torch
 from tiny import PHRASES, make_clip, make_support, tiny_model
 
 from fsrvos.errors import UserError
-from fsrvos.layers.precision import PRECISIONS, computing
-from fsrvos.models.features import Phrase
+from fsrvos.models.affinity import SupportMemory, build_affinity
+from fsrvos.models.features import Phrase, support_transform
 from fsrvos.models.mask_head import DynamicMaskHead
 from fsrvos.models.phrase_judge import PhraseJudge
+from fsrvos.ops.precision import PRECISIONS, computing
 from fsrvos.predictor_checks import checked_precision
 
 
@@ -28,14 +29,11 @@ def test_answers_are_close_and_float32(variant, options):
         exact = model(*given)
         with computing("bf16-mixed", "cpu"):
             rounded = model(*given)
-            encoded = model.encode_support(given[1]) if model.uses_support else None
     for name in ("logits", "boxes", "masks"):
         one, other = getattr(exact, name), getattr(rounded, name)
         assert other.dtype == torch.float32
         assert not torch.equal(one, other), name  # else nothing was computed in bfloat16
         assert (one - other).abs().mean() < 0.05 * one.abs().mean().clamp(min=one.std()), name
-    if encoded is not None:
-        assert any(level.dtype == torch.bfloat16 for level in encoded.levels[0])
 
 
 def test_a_name_that_is_none_changes_nothing():
@@ -65,6 +63,30 @@ def test_what_is_measured_on_masks_is_not_rounded():
     with computing("bf16-mixed", "cpu"):
         rounded = judge.fit(*seen, padding, phrase)
     assert torch.equal(rounded, judge.fit(*seen, padding, phrase))
+
+
+def test_a_sure_match_is_finite_and_not_rounded():
+    """In bfloat16 a probability above 0.998 would be 1, and its logit infinite."""
+    affinity = build_affinity("cma_plus", 16, 0.0, all_support_frames=True, mask_background=True, rest=True)
+    related = torch.randn(1, 6, 8)
+    memory = SupportMemory(
+        related * 20,
+        torch.randn(1, 6, 8),
+        torch.ones(1, 6, dtype=torch.bool),
+        torch.ones(1, dtype=torch.int64),
+    )
+    with torch.no_grad():
+        _, exact = affinity._match(related, memory)
+        with computing("bf16-mixed", "cpu"):
+            _, found = affinity._match(related, memory)
+    assert exact.max() > 8
+    assert torch.equal(found, exact)
+
+
+def test_support_features_are_compressed_in_float32():
+    x = torch.tensor([-300.0, -3.0, 0.0, 1e-3, 2.0, 300.0]).bfloat16()
+    torch.testing.assert_close(support_transform(x), support_transform(x.float()), rtol=0, atol=0)
+    assert support_transform(x).isfinite().all()
 
 
 def test_gradients_are_close_and_float32():

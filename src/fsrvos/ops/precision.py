@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 PRECISIONS: dict[str, torch.dtype | None] = {
     "32-true": None,
@@ -21,3 +22,8 @@ def computing(precision: str, device: torch.device | str) -> torch.autocast:
 def in_float32(device: torch.device) -> torch.autocast:
     """The context of what needs float32 whatever the precision, such as coordinates in pixels."""
     return torch.autocast(device.type, enabled=False)
+
+
+def full_precision(tensor: Tensor) -> Tensor:
+    """The same numbers in float32 at least: sums over a whole clip do not fit 8 or 11 bits."""
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
