@@ -162,10 +162,14 @@ def test_a_spread_network_trains_as_a_whole_one(data, tmp_path):
     ]
 
 
-def test_a_network_that_cannot_be_spread_is_one_line(data, tmp_path, monkeypatch, capfd):
-    arguments = [*on_data(data), "strategy=fsdp", "trainer.devices=2"]
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [([], "network with pad_support_masks"), (["model=cma", "compile=true"], "compiled network")],
+)
+def test_a_network_that_cannot_be_spread_is_one_line(data, tmp_path, monkeypatch, capfd, more, words):
+    arguments = [*on_data(data), "strategy=fsdp", "trainer.devices=2", "criterion=published", *more]
     done = run(train_command.main, arguments, tmp_path, monkeypatch, capfd)
     assert done.code == 2
     assert len(done.complaints) == 1
-    assert done.complaints[0].startswith("fsrvos: strategy=fsdp takes no network with pad_support_masks")
-    assert done.complaints[0].endswith("say strategy=ddp")
+    assert done.complaints[0].startswith(f"fsrvos: strategy=fsdp takes no {words}")
+    assert done.complaints[0].endswith("strategy=ddp")

@@ -87,7 +87,7 @@ def train_and_score(config: DictConfig, folder: Path, logger: Logger | None) -> 
         callbacks=[build(callback) for callback in config.callbacks.values()],
     )
     if isinstance(trainer.strategy, Sharded):
-        check_shardable(model)
+        check_shardable(model, compiled=config.compile)
     if trainer.is_global_zero:
         OmegaConf.save(config, folder / "config.yaml", resolve=True)
         describe_run(config, data, folder, trainer.logger)

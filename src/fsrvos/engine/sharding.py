@@ -66,12 +66,19 @@ def check_kind(checkpoint: Mapping[str, Any], *, spread: bool) -> None:
         )
 
 
-def check_shardable(model: CMA) -> None:
+def check_shardable(model: CMA, *, compiled: bool) -> None:
     """Refuses networks of which the processes would wait for one another without end.
 
+    Args:
+        model: The network.
+        compiled: Whether its blocks are.
+
     Raises:
-        UserError: The network takes clips size by size, so how often a block is called depends on the episodes.
+        UserError: The network takes clips size by size, so how often a block is called depends on the episodes; or it
+            is compiled, which PyTorch fails at.
     """
+    if compiled:
+        raise UserError("strategy=fsdp takes no compiled network; say compile=false, or strategy=ddp")
     if model.pad_support_masks:
         raise UserError(
             f"strategy=fsdp takes no network with pad_support_masks, such as {model.variant}: each process calls its "
