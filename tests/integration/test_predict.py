@@ -9,10 +9,14 @@ import time
 
 import numpy as np
 import pytest
+import torch
+import torch._inductor.config
+import torch._inductor.utils
 from commands import run
 from PIL import Image
 from tiny import tiny_model
 
+from fsrvos import predictor as predictor_module
 from fsrvos.cli import predict as command
 from fsrvos.prediction_layout import JOURNAL
 from fsrvos.predictor import Predictor
@@ -123,6 +127,24 @@ def test_a_lower_precision_is_used(call, tmp_path):
     )
     assert rounded != exact
     assert rounded == pytest.approx(exact, abs=0.05)
+
+
+def test_compile_compiles_the_network_or_says_why_not(call, tmp_path, monkeypatch):
+    arguments = ["video=dogs/0.jpg", "text=the dog", "overlay=false", "compile=true"]
+    compiled = []
+    with monkeypatch.context() as patched:
+        patched.setattr(predictor_module, "check_compiler", lambda device: None)
+        patched.setattr(predictor_module, "compile_blocks", compiled.append)  # the real one takes a minute
+        assert call(*arguments, f"out={tmp_path / 'a'}").code == 0
+    assert [type(model).__name__ for model in compiled] == ["CMA"]
+    with (
+        torch._inductor.config.patch({"cpp.cxx": ("/nowhere/g++",)}),
+        torch._inductor.utils.fresh_cache(),
+    ):
+        refused = call(*arguments, f"out={tmp_path / 'b'}")
+    assert refused.code == 2
+    assert "install a C++ compiler" in refused.complaints[0]
+    assert not (tmp_path / "b").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -1,0 +1,35 @@
+"""What a spread network does not go with, in one line; spreading itself is tested with two processes in test_ranks."""
+
+import pytest
+import torch
+from tiny import tiny_model
+
+from fsrvos.engine.sharding import check_kind, check_shardable, is_sharded, local, own_part
+from fsrvos.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("description", "spread", "words"),
+    [({}, True, "is not of strategy=fsdp"), ({"spread": True}, False, "is of strategy=fsdp")],
+)
+def test_checkpoints_of_the_other_kind_are_refused(description, spread, words):
+    with pytest.raises(UserError, match=words):
+        check_kind({"fsrvos": description}, spread=spread)
+    check_kind({"fsrvos": description}, spread=not spread)
+
+
+def test_networks_that_wait_for_one_another_are_refused():
+    check_shardable(tiny_model("cma"), compiled=False)
+    with pytest.raises(UserError, match="compiled"):
+        check_shardable(tiny_model("cma"), compiled=True)
+    with pytest.raises(UserError, match="such as cma_plus"):
+        check_shardable(tiny_model("cma_plus"), compiled=False)
+    with pytest.raises(UserError, match="such as referformer"):
+        check_shardable(tiny_model("referformer", pad_support_masks=True), compiled=False)
+
+
+def test_a_whole_network_is_taken_as_it_is():
+    assert not is_sharded(tiny_model("cma"))
+    tensor = torch.randn(3)
+    assert local(tensor) is tensor
+    assert own_part(tensor) is tensor
