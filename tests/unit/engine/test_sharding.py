@@ -4,7 +4,7 @@ import pytest
 import torch
 from tiny import tiny_model
 
-from fsrvos.engine.sharding import check_kind, check_shardable, is_sharded, local, own_part
+from fsrvos.engine.sharding import Sharded, check_kind, check_shardable, is_sharded, local, own_part
 from fsrvos.errors import UserError
 
 
@@ -16,6 +16,13 @@ def test_checkpoints_of_the_other_kind_are_refused(description, spread, words):
     with pytest.raises(UserError, match=words):
         check_kind({"fsrvos": description}, spread=spread)
     check_kind({"fsrvos": description}, spread=not spread)
+
+
+def test_the_strategy_looks_before_it_loads(tmp_path):
+    """PyTorch would complain of one parameter, and only after it has changed others."""
+    torch.save({"fsrvos": {"model": {}}}, tmp_path / "last.ckpt")
+    with pytest.raises(UserError, match="is not of strategy=fsdp"):
+        Sharded().load_checkpoint(tmp_path / "last.ckpt")
 
 
 def test_networks_that_wait_for_one_another_are_refused():
