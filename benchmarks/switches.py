@@ -4,9 +4,10 @@
     OMP_NUM_THREADS=1 python benchmarks/switches.py [--large]
 
 With a checkpoint: its own test, right support, first seed, each way on the same episodes; the clock is around the network
-alone. Without: 10 query and 5 support frames of the published sizes at 192x320, or 360x640 with --large, untrained, as in
-speed.py; the support is encoded once for all windows. Ways take turns; seconds are the processor's, medians, but for the
-first pass of a compiled network, told apart, which compiles. Peak memory is that of a process of its own.
+alone; "same" is J with the default's masks for truth. Without: 10 query and 5 support frames of the published sizes at
+192x320, or 360x640 with --large, untrained, as in speed.py; the support is encoded once for all windows. Ways take turns;
+seconds are the processor's, medians; the first pass of a compiled network, which compiles, is told apart. Peak memory
+is that of a process of its own.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ from fsrvos.models.foreground import EncodedSupport
 from fsrvos.ops.precision import computing
 from fsrvos.report import table
 from fsrvos.weights import load_model
+
+SMALL, LARGE = (192, 320), (360, 640)
 
 
 @dataclass(frozen=True)
@@ -128,13 +131,13 @@ class Timed:
         return time.process_time() - started, torch.cat(masks, 1)
 
 
-def scores(checkpoint: str, rounds: int) -> str:
+def scores(checkpoint: str, ways: dict[str, Way], rounds: int) -> str:
     """The table of J and F."""
     scored = Scored(checkpoint)
-    found: dict[str, list[tuple[float, float, float, list[Tensor]]]] = {name: [] for name in WAYS}
-    first = first_passes(lambda way: scored(way)[0])
+    found: dict[str, list[tuple[float, float, float, list[Tensor]]]] = {name: [] for name in ways}
+    first = first_passes(ways, lambda way: scored(way)[0])
     for _ in range(rounds):
-        for name, way in WAYS.items():
+        for name, way in ways.items():
             found[name].append(scored(way))
     _, base_j, base_f, masks = found["default"][0]
     rows = []
@@ -153,7 +156,7 @@ def scores(checkpoint: str, rounds: int) -> str:
         "change",
         "F",
         "change",
-        "J with the default's masks",
+        "same",
         "seconds",
         "times as fast",
         "first",
@@ -161,25 +164,26 @@ def scores(checkpoint: str, rounds: int) -> str:
     return f"{checkpoint}, {len(masks)} episodes, window {scored.window}\n\n{table(header, rows)}"
 
 
-def first_passes(spent: Callable[[Way], float]) -> dict[str, str]:
+def first_passes(ways: dict[str, Way], spent: Callable[[Way], float]) -> dict[str, str]:
     """Seconds of the first pass of each compiled way."""
-    return {name: f"{spent(way):.0f}" for name, way in WAYS.items() if way.compiled}
+    return {name: f"{spent(way):.0f}" for name, way in ways.items() if way.compiled}
 
 
-def speeds(size: tuple[int, int], large: bool, rounds: int) -> str:
+def speeds(ways: dict[str, Way], large: bool, rounds: int) -> str:
     """The table of speed and memory at the published sizes."""
-    peaks = {name: memory(name, large) for name in WAYS}
+    size = LARGE if large else SMALL
+    peaks = {name: memory(name, large) for name in ways}
     timed = Timed(size)
 
     def run(way: Way) -> tuple[float, Tensor]:
         with switched(timed.model, way.compiled):
             return timed(way)
 
-    first = first_passes(lambda way: run(way)[0])
+    first = first_passes(ways, lambda way: run(way)[0])
     run(WAYS["default"])
-    found: dict[str, list[tuple[float, Tensor]]] = {name: [] for name in WAYS}
+    found: dict[str, list[tuple[float, Tensor]]] = {name: [] for name in ways}
     for _ in range(rounds):
-        for name, way in WAYS.items():
+        for name, way in ways.items():
             found[name].append(run(way))
     base, expected = median(s for s, _ in found["default"]), found["default"][0][1]
     rows = []
@@ -227,15 +231,18 @@ def main() -> None:
     parser.add_argument("--checkpoint", help="run folder, folder of runs, or .ckpt file")
     parser.add_argument("--large", action="store_true", help="360x640 instead of 192x320")
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument(
+        "--ways", nargs="+", choices=list(WAYS), default=list(WAYS), help="these beside the default"
+    )
     parser.add_argument("--memory", choices=list(WAYS), help="what one way adds, alone")
     arguments = parser.parse_args()
-    size = (360, 640) if arguments.large else (192, 320)
+    ways = {name: way for name, way in WAYS.items() if name in ("default", *arguments.ways)}
     if arguments.memory:
-        tell_memory(arguments.memory, size)
+        tell_memory(arguments.memory, LARGE if arguments.large else SMALL)
     elif arguments.checkpoint:
-        print(scores(arguments.checkpoint, arguments.rounds))
+        print(scores(arguments.checkpoint, ways, arguments.rounds))
     else:
-        print(speeds(size, arguments.large, arguments.rounds))
+        print(speeds(ways, arguments.large, arguments.rounds))
 
 
 if __name__ == "__main__":

@@ -112,14 +112,14 @@ def whole(model: CMA, device: torch.device) -> CMA:
         model: A network whose parameters are spread.
         device: That of the process, for the exchange.
     """
-    gathered = {name: local(tensor.to(device)).cpu() for name, tensor in model.state_dict().items()}
+    state = {name: gathered(tensor.to(device)).cpu() for name, tensor in model.state_dict().items()}
     built = CMA(**model.config)
-    built.load_state_dict(gathered)
+    built.load_state_dict(state)
     built.text_encoder.tokenizer = model.text_encoder.tokenizer
     return built
 
 
-def local(value: Tensor) -> Tensor:
+def gathered(value: Tensor) -> Tensor:
     """A plain tensor, also of one that is spread or was computed from such. A collective call then."""
     found = value.full_tensor() if isinstance(value, DTensor) else value
     assert isinstance(found, Tensor)

@@ -10,7 +10,7 @@ import lightning as L
 import torch
 from torch.optim import Optimizer
 
-from fsrvos.engine.sharding import local
+from fsrvos.engine.sharding import gathered
 
 GIB = 2**30
 
@@ -67,7 +67,7 @@ class Vitals(L.Callback):
             for parameter in group["params"]
             if parameter.grad is not None
         ]
-        pl_module.log("train/grad_norm", local(torch.nn.utils.get_total_norm(gradients)), batch_size=1)
+        pl_module.log("train/grad_norm", gathered(torch.nn.utils.get_total_norm(gradients)), batch_size=1)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int

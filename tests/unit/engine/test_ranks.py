@@ -16,7 +16,7 @@ from fsrvos.engine.affinity_criterion import AffinityCriterion
 from fsrvos.engine.criterion import Criterion
 from fsrvos.engine.module import SegmentationModule
 from fsrvos.engine.optimizers import Recipe
-from fsrvos.engine.sharding import local, shard, whole
+from fsrvos.engine.sharding import gathered, shard, whole
 from fsrvos.models.cma import VARIANTS
 from fsrvos.structures import Targets
 
@@ -108,7 +108,7 @@ def run_shard(rank, meeting):
     loss.backward()
     kept = sum(p.to_local().numel() for p in step.parameters())
     assert kept < 0.6 * sum(p.numel() for p in step.parameters())
-    norm = local(torch.nn.utils.get_total_norm([p.grad for p in step.parameters() if p.grad is not None]))
+    norm = gathered(torch.nn.utils.get_total_norm([p.grad for p in step.parameters() if p.grad is not None]))
     found = {name: p.grad.full_tensor() for name, p in step.named_parameters() if p.requires_grad}
     loss = loss.detach()
     distributed.all_reduce(loss)
@@ -120,10 +120,10 @@ def run_shard(rank, meeting):
         assert (found[name] - slope).abs().max() <= 1e-6 * scale, name
     true_norm = torch.cat([slope.flatten() for slope in slopes.values()]).norm()
     torch.testing.assert_close(norm, true_norm, atol=0, rtol=1e-6)
-    gathered = whole(step.module.model, torch.device("cpu")).state_dict()
+    state = whole(step.module.model, torch.device("cpu")).state_dict()
     for name, tensor in Step("cma", affinity=False).module.model.state_dict().items():
         if "running_" not in name and "num_batches" not in name:
-            assert torch.equal(gathered[name], tensor), name
+            assert torch.equal(state[name], tensor), name
     distributed.destroy_process_group()
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from tiny import tiny_model
 
-from fsrvos.engine.sharding import Sharded, check_kind, check_shardable, is_sharded, local, own_part
+from fsrvos.engine.sharding import Sharded, check_kind, check_shardable, gathered, is_sharded, own_part
 from fsrvos.errors import UserError
 
 
@@ -38,5 +38,5 @@ def test_networks_that_wait_for_one_another_are_refused():
 def test_a_whole_network_is_taken_as_it_is():
     assert not is_sharded(tiny_model("cma"))
     tensor = torch.randn(3)
-    assert local(tensor) is tensor
+    assert gathered(tensor) is tensor
     assert own_part(tensor) is tensor
